@@ -1,0 +1,28 @@
+# One set of build flags everywhere, the race detector apart: a second set would
+# compile the Docker and AWS libraries once more, for two minutes.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
+
+.PHONY: help build demo test lint clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/weelo-deploy
+	go build -ldflags '-s -w' -o bin/weelo-deploy ./cmd/weelo-deploy
+
+demo: ## replay the incident in the sandbox, with real containers (linux/amd64)
+	@scripts/require-host demo
+	@scripts/ensure-docker
+	@scripts/demo
+
+test: ## all tests, those with real containers included (linux/amd64)
+	@scripts/require-host test
+	@scripts/ensure-docker
+	@scripts/test
+
+lint: ## gofmt, go vet, staticcheck
+	@scripts/lint
+
+clean: ## remove what the targets above have built
+	rm -rf bin dist examples/orders/dist examples/broken/*/dist

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weelo/weelo-deploy/internal/build"
+	"github.com/weelo/weelo-deploy/internal/engine"
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/release"
+)
+
+type buildFlags struct {
+	name, platform, target string
+	args                   []string
+	noCache, pull          bool
+	allowEmulation         bool
+}
+
+func newBuildCommand(a *app) *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use: "build", Short: "Build and verify the image; push nothing", Args: noArgs,
+		Long: `build makes the image as release would and verifies it, and leaves it in the
+local engine under --name. stdout carries the image's id.`,
+		Example: "  weelo-deploy build --name weelo-backend:local\n  weelo-deploy release --image weelo-backend:local --tag v1.0.9",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runBuild(cmd.Context(), cmd, &f)
+		},
+	}
+	p := cmd.Flags()
+	p.StringVar(&f.name, "name", "", "local `REFERENCE` for the image (default: the repository's name with the tag local)")
+	p.StringVar(&f.platform, "platform", "", "build for this `OS/ARCH` (default: build.platform, or linux/amd64)")
+	p.StringVar(&f.target, "target", "", "`STAGE` of the Dockerfile to build")
+	p.StringArrayVar(&f.args, "build-arg", nil, "build argument `NAME=VALUE`, may be repeated")
+	p.BoolVar(&f.noCache, "no-cache", false, "build every step anew")
+	p.BoolVar(&f.pull, "pull", false, "look for newer base images")
+	p.BoolVar(&f.allowEmulation, "allow-emulation", false, "build also when steps are emulated")
+	return cmd
+}
+
+func (a *app) runBuild(ctx context.Context, cmd *cobra.Command, f *buildFlags) error {
+	s, err := a.begin("build")
+	if err != nil {
+		return err
+	}
+	over, err := changed(cmd, map[string]string{"platform": "build.platform", "target": "build.target", "allow-emulation": "build.allowEmulation"}, f.args)
+	if err == nil {
+		err = s.load(over)
+	}
+	if err != nil {
+		return s.refuse(err)
+	}
+	id, err := s.build(ctx, f)
+	if err != nil {
+		return s.refuse(interruptOr(ctx, err))
+	}
+	res := event.Result{Command: "build", Outcome: event.Verified, Image: id, Stages: []event.StageOutcome{}}
+	s.out.In("")(res)
+	return nil
+}
+
+func (s *session) build(ctx context.Context, f *buildFlags) (string, error) {
+	c := s.config
+	name := f.name
+	if name == "" {
+		name = defaultName(c.Image.Repository)
+	}
+	src, err := build.ReadSource(ctx, c.Dir)
+	if err != nil && !errors.Is(err, build.ErrNoGit) {
+		return "", err
+	}
+	req := buildRequest(c, src, f.noCache, f.pull)
+	req.Name = name
+	want, err := image.ParsePlatform(req.Platform)
+	if err != nil {
+		return "", event.Fail(event.CodeConfig, "build.platform").Because(err)
+	}
+	e, err := engine.Open(engine.Options{On: c.Build.On})
+	if err != nil {
+		return "", err
+	}
+	defer e.Close()
+	builder := build.New(e)
+	if _, err := builder.Check(ctx, req); err != nil {
+		return "", err
+	}
+	if err := build.RunBefore(ctx, c.Dir, c.Build.Before, s.out.In("build")); err != nil {
+		return "", err
+	}
+	res, err := builder.Build(ctx, req, s.out.In("build"))
+	if err != nil {
+		return "", err
+	}
+	local, err := image.VerifyLocal(ctx, e, res.ImageID, []image.Requirement{{Platform: want, From: "build.platform"}})
+	if err != nil {
+		return "", err
+	}
+	s.out.In("verify")(event.Note{Level: event.Info, Text: fmt.Sprintf("built %s for %s as %s, %d of %d steps cached", local.ID, local.Platform, name, res.Cached, res.Steps)})
+	return local.ID, nil
+}
+
+func defaultName(repository string) string {
+	if repository == "" {
+		return "weelo-deploy-build:local"
+	}
+	_, name := splitURI(repository)
+	return name + ":local"
+}
+
+// interruptOr gives a run that a signal ended its own failure.
+func interruptOr(ctx context.Context, err error) error {
+	var i *release.Interrupt
+	if errors.As(context.Cause(ctx), &i) {
+		return event.Fail(event.CodeInterrupted, i.Error())
+	}
+	return err
+}

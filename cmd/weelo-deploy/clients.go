@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/weelo/weelo-deploy/internal/build"
+	"github.com/weelo/weelo-deploy/internal/engine"
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/release"
+)
+
+// apiTimeout bounds one attempt of one AWS API call.
+const apiTimeout = 30 * time.Second
+
+// place says which AWS a command talks to.
+type place struct {
+	Region string
+	// Endpoint and Account are set for a rehearsal: nothing of the user's own AWS
+	// configuration is read then.
+	Endpoint string
+	On       string // build.on
+}
+
+// openClients makes the clients of a release. AWS is configured here and
+// nothing is sent; the Docker engine is opened when it is first asked for.
+func openClients(ctx context.Context, p place) (release.Clients, error) {
+	cfg, calls, err := awsConfig(ctx, p)
+	if err != nil {
+		return release.Clients{}, err
+	}
+	who := sts.NewFromConfig(cfg)
+	open := sync.OnceValues(func() (*engine.Engine, error) { return engine.Open(engine.Options{On: p.On}) })
+	return release.Clients{
+		ECS: ecs.NewFromConfig(cfg),
+		ECR: ecr.NewFromConfig(cfg),
+		Log: cloudwatchlogs.NewFromConfig(cfg),
+		WhoAmI: func(ctx context.Context) (string, string, error) {
+			if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+				return "", "", noCredentials(err)
+			}
+			id, err := who.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+			if err != nil {
+				return "", "", unreachable(err, cfg.Region)
+			}
+			return aws.ToString(id.Account), aws.ToString(id.Arn), nil
+		},
+		OpenEngine: func() (release.Engine, release.Builder, error) {
+			e, err := open()
+			if err != nil {
+				return nil, nil, err
+			}
+			return e, build.New(e), nil
+		},
+		OpenRegistry: func(a engine.Auth) release.Registry { return image.NewRemote(a, nil) },
+		Calls:        func() int { return int(calls.Load()) },
+	}, nil
+}
+
+// awsConfig loads the user's AWS configuration the way the aws command does, and
+// counts the requests that are sent.
+func awsConfig(ctx context.Context, p place) (aws.Config, *atomic.Int64, error) {
+	calls := new(atomic.Int64)
+	client := awshttp.NewBuildableClient().WithTimeout(apiTimeout)
+	count := func(s *middleware.Stack) error { return s.Deserialize.Add(counter{calls}, middleware.Before) }
+	if p.Endpoint != "" {
+		return aws.Config{
+			Region: p.Region, BaseEndpoint: &p.Endpoint, HTTPClient: client, APIOptions: []func(*middleware.Stack) error{count},
+			Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
+		}, calls, nil
+	}
+	opts := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithHTTPClient(client),
+		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{count}),
+	}
+	if p.Region != "" {
+		opts = append(opts, awsconfig.WithRegion(p.Region))
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		return cfg, calls, event.Fail(event.CodeCredentials, "the AWS configuration cannot be read").Because(err).
+			Hint("check AWS_PROFILE, ~/.aws/config and ~/.aws/credentials")
+	}
+	if cfg.Region == "" {
+		return cfg, calls, event.Fail(event.CodeUsage, "no AWS region is set").
+			Hint("set region in weelo-deploy.yaml, --region, AWS_REGION, or region in your AWS profile")
+	}
+	return cfg, calls, nil
+}
+
+// counter counts requests as they are sent, retries included.
+type counter struct{ n *atomic.Int64 }
+
+func (counter) ID() string { return "weelo-deploy/count" }
+
+func (c counter) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	c.n.Add(1)
+	return next.HandleDeserialize(ctx, in)
+}
+
+func noCredentials(err error) error {
+	return event.Fail(event.CodeCredentials, "there are no AWS credentials").Because(err).
+		Hint("sign in (aws sso login), set AWS_PROFILE, or give the CI job a role (OIDC)").
+		Try("aws sts get-caller-identity")
+}
+
+// unreachable names the region when AWS did not answer at all: a mistyped region
+// is a host name that does not exist.
+func unreachable(err error, region string) error {
+	if strings.Contains(err.Error(), "no such host") {
+		return event.Fail(event.CodeCredentials, fmt.Sprintf("AWS cannot be reached in region %q", region)).Because(err).
+			Hint("check the region's spelling and the network")
+	}
+	return err
+}

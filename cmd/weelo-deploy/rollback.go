@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/release"
+)
+
+func newRollbackCommand(a *app) *cobra.Command {
+	var force bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "rollback [REVISION]", Short: "Go back to a revision that was proven", Args: cobra.MaximumNArgs(1),
+		Long: `rollback brings the service back to the proven revision before the one that
+serves: a revision that completed a deployment on this very service. It never
+goes forward to one that was rolled back, and never just subtracts one. When a
+deployment is in progress or stuck, it goes back to what was proven before it.
+
+With REVISION (27, family:27 or an ARN) it goes to that revision; one that never
+succeeded on this service wants --force. It needs neither Docker nor git nor a
+configuration file: --cluster and --service are enough.`,
+		Example: `  weelo-deploy rollback
+  weelo-deploy rollback 27
+  weelo-deploy rollback --cluster weelocluster --service backend`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			revision := ""
+			if len(args) == 1 {
+				revision = args[0]
+			}
+			return a.operate(cmd.Context(), "rollback", timeout, func(ctx context.Context, r *release.Run) event.Result {
+				return r.Rollback(ctx, revision, force)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also to a named revision that never succeeded here")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long without progress (default 10m)")
+	return cmd
+}
+
+func newWatchCommand(a *app) *cobra.Command {
+	var rollBack bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "watch", Short: "Attach to whatever is in progress", Args: noArgs,
+		Long: `watch picks a release up whose process died or was detached, and brings it to its
+end as the release would have: it bakes, rolls back, records the outcome.
+Somebody else's deployment is only watched, unless --rollback is given.`,
+		Example: "  weelo-deploy watch",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.operate(cmd.Context(), "watch", timeout, func(ctx context.Context, r *release.Run) event.Result {
+				return r.Resume(ctx, rollBack)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&rollBack, "rollback", false, "roll back when it fails, also when no release of ours began it")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long without progress (default 10m)")
+	return cmd
+}
+
+// operate runs a command that needs AWS and nothing else.
+func (a *app) operate(ctx context.Context, command string, timeout time.Duration, f func(context.Context, *release.Run) event.Result) error {
+	s, err := a.begin(command)
+	if err != nil {
+		return err
+	}
+	clients, err := s.site(ctx)
+	if err != nil {
+		return s.refuse(err)
+	}
+	c := s.config
+	set := release.Settings{
+		Command: command, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
+		Timeout: c.Release.Timeout, Bake: c.Release.Bake, NeverRollBack: c.Release.Rollback == "never",
+		Terminal: a.interactive(), By: a.who(),
+	}
+	if timeout > 0 {
+		set.Timeout = timeout
+	}
+	run := release.New(set, clients, s.out, a.now)
+	run.Interrupts = a.again
+	return s.done(f(ctx, run))
+}

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weelo/weelo-deploy/internal/engine"
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/release"
+	"github.com/weelo/weelo-deploy/internal/sandbox"
+	"github.com/weelo/weelo-deploy/internal/sandbox/dockerruntime"
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
+)
+
+type sandboxFlags struct {
+	listen, seed, account, envFile string
+	speed                          float64
+}
+
+func newSandboxCommand(a *app) *cobra.Command {
+	var f sandboxFlags
+	cmd := &cobra.Command{
+		Use: "sandbox", Short: "ECS, ECR and CloudWatch Logs on this machine, to practise on", Args: noArgs,
+		Long: `sandbox serves ECS, ECR, CloudWatch Logs and STS on loopback, with tasks as real
+containers on the local Docker engine, until it is interrupted. --region says
+which region it is. When it answers, it prints the environment to export; every AWS client can talk to it then. It
+leaves no container, network or image behind.
+
+AWS's waiting times are divided by --speed; what a real process must meet
+(stop timeouts, health check timeouts) is not.`,
+		Example: `  weelo-deploy sandbox --seed examples/incident/seed.yaml --env-file env &
+  . ./env && aws ecs list-services --cluster weelocluster
+  weelo-deploy sandbox fault '{"when":"UpdateService","error":"AccessDeniedException"}'`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSandbox(cmd.Context(), &f) },
+	}
+	p := cmd.Flags()
+	p.StringVar(&f.listen, "listen", "127.0.0.1:8477", "loopback `ADDRESS:PORT`; port 0 takes a free one")
+	p.StringVar(&f.seed, "seed", "", "history to begin with, from `FILE`")
+	p.StringVar(&f.account, "account", "000000000000", "account `ID` to be")
+	p.StringVar(&f.envFile, "env-file", "", "also write the environment to `FILE`")
+	p.Float64Var(&f.speed, "speed", 20, "divide AWS's waiting times by `N`")
+	cmd.AddCommand(newSandboxFaultCommand(a), newSandboxCleanCommand(a))
+	return cmd
+}
+
+func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
+	s, err := a.begin("sandbox")
+	if err != nil {
+		return err
+	}
+	server, closing, err := a.startSandbox(ctx, f)
+	if err != nil {
+		return s.refuse(interruptOr(ctx, err))
+	}
+	defer a.closeSandbox(closing)
+	text := exports(server.Env())
+	if f.envFile != "" {
+		if err := writeAtomically(f.envFile, text); err != nil {
+			return s.refuse(event.Fail(event.CodeUsage, "the environment cannot be written").Because(err))
+		}
+	}
+	if _, err := io.WriteString(a.stdout, text); err != nil {
+		return s.refuse(fmt.Errorf("write the environment: %w", err))
+	}
+	fmt.Fprintf(a.stderr, "sandbox: listening on %s, speed %g; Ctrl-C ends it and cleans up\n", server.URL(), f.speed)
+	<-ctx.Done()
+	fmt.Fprintln(a.stderr, "sandbox: cleaning up")
+	return nil
+}
+
+// closeSandbox cleans up, and says so when that fails.
+func (a *app) closeSandbox(closing func() error) {
+	if err := closing(); err != nil {
+		fmt.Fprintf(a.stderr, "sandbox: cleaning up: %v\n", err)
+	}
+}
+
+// startSandbox opens the engine and starts a server on it. closing ends both and
+// leaves nothing behind.
+func (a *app) startSandbox(ctx context.Context, f *sandboxFlags) (*sandbox.Server, func() error, error) {
+	cfg := sandbox.Config{Listen: f.listen, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+	if f.speed <= 0 {
+		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("--speed is a number above zero, not %g", f.speed))
+	}
+	if f.seed != "" {
+		sd, err := seed.Load(f.seed)
+		if err != nil {
+			return nil, nil, seedFailure(err)
+		}
+		cfg.Seed = sd
+	}
+	return startServer(ctx, cfg)
+}
+
+func (a *app) sandboxRegion() string {
+	for _, r := range []string{a.flags.region, a.getenv("AWS_REGION"), a.getenv("AWS_DEFAULT_REGION")} {
+		if r != "" {
+			return r
+		}
+	}
+	return "us-east-1"
+}
+
+func seedFailure(err error) error {
+	var fs []error
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range many.Unwrap() {
+			fs = append(fs, event.Fail(event.CodeConfig, e.Error()))
+		}
+		return errors.Join(fs...)
+	}
+	return event.Fail(event.CodeConfig, err.Error())
+}
+
+// startServer starts a sandbox whose tasks are containers on the local engine.
+func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func() error, error) {
+	e, err := engine.Open(engine.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := e.Info(ctx); err != nil {
+		return nil, nil, errors.Join(err, e.Close())
+	}
+	rt, err := dockerruntime.Open(ctx, e, dockerruntime.Options{})
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open the sandbox's engine: %w", err), e.Close())
+	}
+	cfg.Runtime, cfg.PushImage = rt, pusher(e)
+	server, err := sandbox.Start(ctx, cfg) // closes the runtime when it fails
+	if err != nil {
+		return nil, nil, errors.Join(portTaken(err, cfg.Listen), e.Close())
+	}
+	return server, func() error { return errors.Join(server.Close(), e.Close()) }, nil
+}
+
+func portTaken(err error, listen string) error {
+	if !errors.Is(err, sandbox.ErrPortTaken) {
+		return err
+	}
+	return event.Fail(event.CodePortTaken, "the sandbox cannot listen on "+listen+": the address is taken").Because(err).
+		Hint("another sandbox may be running; choose another port").
+		Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+}
+
+// pusher pushes images of the local engine into the sandbox's registry, as a
+// seed asks for.
+func pusher(e *engine.Engine) func(context.Context, sandbox.ImagePush) error {
+	return func(ctx context.Context, p sandbox.ImagePush) (err error) {
+		if err := e.Tag(ctx, p.From, p.To); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, e.Untag(context.WithoutCancel(ctx), p.To)) }()
+		_, err = e.Push(ctx, p.To, engine.Auth{Username: p.Username, Password: p.Password}, func(engine.PushProgress) {})
+		return err
+	}
+}
+
+// exports writes an environment as lines for a POSIX shell.
+func exports(env []string) string {
+	var b strings.Builder
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		fmt.Fprintf(&b, "export %s=%s\n", k, "'"+strings.ReplaceAll(v, "'", `'\''`)+"'")
+	}
+	return b.String()
+}
+
+// writeAtomically makes sure that who waits for the file never sees half of it.
+func writeAtomically(path, text string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(tmp, text)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return nil
+}
+
+func newSandboxFaultCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "fault JSON", Short: "Ask the running sandbox to misbehave", Args: cobra.ExactArgs(1),
+		Long: `fault adds a rule to the sandbox that AWS_ENDPOINT_URL names. docs/sandbox.md
+lists what rules can do.`,
+		Example: `  weelo-deploy sandbox fault '{"when":"DescribeTasks","times":3,"error":"ThrottlingException"}'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.begin("sandbox fault")
+			if err != nil {
+				return err
+			}
+			if err := postFault(cmd.Context(), a.getenv("AWS_ENDPOINT_URL"), args[0]); err != nil {
+				return s.refuse(err)
+			}
+			return nil
+		},
+	}
+}
+
+func postFault(ctx context.Context, url, rule string) error {
+	if !strings.HasPrefix(url, "http://127.0.0.1:") {
+		return event.Fail(event.CodeUsage, "AWS_ENDPOINT_URL does not name a sandbox").Hint("export what weelo-deploy sandbox printed")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/_sandbox/faults", bytes.NewReader([]byte(rule)))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return event.Fail(event.CodeNotFound, "no sandbox answers at "+url).Because(err).Try("weelo-deploy sandbox")
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if err != nil {
+		return fmt.Errorf("read the sandbox's answer: %w", err)
+	}
+	if res.StatusCode >= 300 {
+		var e struct {
+			Message string `json:"message"`
+		}
+		if json.Unmarshal(body, &e) != nil || e.Message == "" {
+			e.Message = strings.TrimSpace(string(body))
+		}
+		return event.Fail(event.CodeUsage, "the sandbox refuses the fault: "+e.Message)
+	}
+	return nil
+}
+
+func newSandboxCleanCommand(a *app) *cobra.Command {
+	var images []string
+	cmd := &cobra.Command{
+		Use: "clean", Short: "Remove what killed sandboxes left in the engine", Args: noArgs,
+		Example: "  weelo-deploy sandbox clean",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.begin("sandbox clean")
+			if err != nil {
+				return err
+			}
+			if err := cleanSandboxes(cmd.Context(), images); err != nil {
+				return s.refuse(err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&images, "image", nil, "also remove this local image `REFERENCE`, may be repeated")
+	return cmd
+}
+
+func cleanSandboxes(ctx context.Context, images []string) error {
+	e, err := engine.Open(engine.Options{})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	rt, err := dockerruntime.Open(ctx, e, dockerruntime.Options{}) // opening sweeps
+	if err != nil {
+		return fmt.Errorf("sweep the engine: %w", err)
+	}
+	errs := []error{rt.Close(ctx)}
+	for _, i := range images {
+		errs = append(errs, e.Untag(ctx, i))
+	}
+	return errors.Join(errs...)
+}
+
+// rehearse starts a sandbox in which the cluster, the repository and the service
+// of the user's own configuration exist, and turns the release to it. Nothing of
+// the real configuration that could reach anything goes in: environment values
+// and secrets are placeholders unless --sandbox-env gives them, and the tasks have
+// no network outside the sandbox.
+func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Settings) (*release.Run, func(), error) {
+	_, name := splitURI(set.Repository)
+	region := s.config.Region
+	if region == "" {
+		region = "us-east-1"
+	}
+	account := set.Account
+	if account == "" {
+		account = "000000000000"
+	}
+	env, err := rehearsalEnvironment(set, f.sandboxEnv)
+	if err != nil {
+		return nil, nil, err
+	}
+	sd, err := rehearsalSeed(set, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	server, closing, err := startServer(ctx, sandbox.Config{Listen: "127.0.0.1:0", Account: account, Region: region, Speed: 20, Seed: sd, Isolated: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	clients, err := openClients(ctx, place{Region: region, Endpoint: server.URL(), On: "docker"})
+	if err != nil {
+		return nil, nil, errors.Join(err, closing())
+	}
+	set.Repository, set.Environment, set.Secrets = name, env, nil
+	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached"})
+	return release.New(set, clients, s.out, s.app.now), func() { s.app.closeSandbox(closing) }, nil
+}

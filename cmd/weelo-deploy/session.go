@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"maps"
+
+	"github.com/weelo/weelo-deploy/internal/config"
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output"
+	"github.com/weelo/weelo-deploy/internal/redact"
+	"github.com/weelo/weelo-deploy/internal/release"
+)
+
+// session is one run of a command that tells a story: where the story goes, and
+// the configuration that it was told by.
+type session struct {
+	app     *app
+	command string
+	out     *event.Stream
+	redact  *redact.Redactor
+	config  *config.Config
+}
+
+// begin opens the output of a command. From here on the run ends with a result.
+func (a *app) begin(command string) (*session, error) {
+	red := redact.New()
+	sink, err := output.New(output.Options{
+		Mode: a.outputMode(), Stdout: a.stdout, Stderr: a.stderr, Getenv: a.getenv,
+		StderrTerminal: a.stderrTerminal, Redactor: red,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &session{app: a, command: command, out: event.NewStream(a.now, sink), redact: red}, nil
+}
+
+func (a *app) outputMode() string {
+	if a.flags.json {
+		return "json"
+	}
+	return a.flags.output
+}
+
+// refuse ends the session with an error that came before the work began.
+func (s *session) refuse(err error) error {
+	res := event.Result{Command: s.command, Stages: []event.StageOutcome{}}
+	if s.config != nil {
+		res.Cluster, res.Service = s.config.Cluster, s.config.Service
+	}
+	release.Refuse(&res, "", err)
+	s.out.In("")(res)
+	return exit(res.ExitCode)
+}
+
+// done turns a result into the command's exit.
+func (s *session) done(res event.Result) error {
+	if res.ExitCode == event.ExitOK {
+		return nil
+	}
+	return exit(res.ExitCode)
+}
+
+// overrides are configuration values that the flags of a command set, by dotted
+// key.
+type overrides struct {
+	values map[string]string
+	lists  map[string][]string
+	maps   map[string]map[string]string
+}
+
+// load reads the configuration with the global flags and those of the command.
+func (s *session) load(o overrides) error {
+	a := s.app
+	values := map[string]string{}
+	maps.Copy(values, o.values)
+	for k, v := range map[string]string{"region": a.flags.region, "cluster": a.flags.cluster, "service": a.flags.service} {
+		if v != "" {
+			values[k] = v
+		}
+	}
+	c, err := config.Load(config.Options{Path: a.flags.config, Env: a.flags.env, Environ: a.environ(), Flags: values, Lists: o.lists, Maps: o.maps})
+	if err != nil {
+		return err
+	}
+	s.config = c
+	s.redact.Add(c.SecretValues()...)
+	return nil
+}
+
+// target refuses a run that does not know which service it is about.
+func (s *session) target() error {
+	var missing []string
+	if s.config.Cluster == "" {
+		missing = append(missing, "cluster")
+	}
+	if s.config.Service == "" {
+		missing = append(missing, "service")
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	f := event.Fail(event.CodeUsage, "no "+missing[0]+" is named")
+	if len(missing) == 2 {
+		f.Message = "neither cluster nor service is named"
+	}
+	return f.Hint("name them in weelo-deploy.yaml, or with --cluster and --service")
+}
+
+// site opens the clients and the place for commands that only talk to AWS.
+func (s *session) site(ctx context.Context) (release.Clients, error) {
+	if err := s.load(overrides{}); err != nil {
+		return release.Clients{}, err
+	}
+	if err := s.target(); err != nil {
+		return release.Clients{}, err
+	}
+	return openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/weelo/weelo-deploy/internal/output"
+)
+
+// table begins a table on stdout: for people on a terminal, for scripts elsewhere.
+func (a *app) table(headers ...string) *output.Table {
+	width := 0
+	if f, ok := a.stdout.(*os.File); ok && a.stdoutTerminal {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = w
+		}
+	}
+	return output.NewTable(output.TableOptions{Out: a.stdout, Terminal: a.stdoutTerminal, Width: width, Now: a.now}, headers...)
+}

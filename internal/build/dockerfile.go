@@ -1,0 +1,323 @@
+package build
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+)
+
+// dockerfile is a Dockerfile as far as its steps' platforms depend on it.
+type dockerfile struct {
+	name   string // as people know it: the file's base name
+	syntax string // the frontend that a "# syntax=" line asks for
+	opaque error  // why its steps cannot be known; only with a syntax line
+	escape rune
+	stages []instructions.Stage
+	args   []instructions.ArgCommand // those before the first FROM
+}
+
+// step is a RUN step of a stage that the target needs.
+type step struct {
+	stage    string // name, or "stage-1" like BuildKit
+	line     int
+	text     string // "RUN npm ci"
+	platform ocispec.Platform
+}
+
+func (s step) String() string {
+	return fmt.Sprintf("[%s] %s (line %d)", s.stage, s.text, s.line)
+}
+
+// readDockerfile reads and parses the file. One that a custom frontend has to
+// make sense of, and that is no plain Dockerfile, is not an error but opaque.
+func readDockerfile(path string) (dockerfile, error) {
+	d := dockerfile{name: filepath.Base(path), escape: parser.DefaultEscapeToken}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return d, event.Fail(event.CodeUsage, "there is no Dockerfile "+path).Because(err).
+			Hint("name it with build.dockerfile in the configuration file" + nearby(path))
+	}
+	if err != nil {
+		return d, event.Fail(event.CodeUsage, "read Dockerfile "+path).Because(err)
+	}
+	if syntax, _, _, ok := parser.DetectSyntax(b); ok {
+		d.syntax = syntax
+	}
+	err = d.parse(b)
+	if err != nil && d.syntax != "" {
+		d.opaque = err
+		return d, nil
+	}
+	if err != nil {
+		return d, event.Fail(event.CodeUsage, "parse Dockerfile "+path).Because(err).See(excerpt(b, err)...)
+	}
+	return d, nil
+}
+
+func (d *dockerfile) parse(b []byte) error {
+	ast, err := parser.Parse(bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	d.escape = ast.EscapeToken
+	d.stages, d.args, err = instructions.Parse(ast.AST, nil)
+	if err == nil && len(d.stages) == 0 {
+		err = errors.New("it has no FROM")
+	}
+	return err
+}
+
+// nearby names Dockerfiles beside one that is missing.
+func nearby(path string) string {
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*ockerfile*"))
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	for i := range found {
+		found[i] = filepath.Base(found[i])
+	}
+	return "; beside it there is " + strings.Join(found, ", ")
+}
+
+// excerpt shows the line that a parse error is about.
+func excerpt(b []byte, err error) []string {
+	var at *parser.LocationError
+	if !errors.As(err, &at) || len(at.Locations) == 0 || len(at.Locations[0]) == 0 {
+		return nil
+	}
+	n := at.Locations[0][0].Start.Line
+	lines := strings.Split(string(b), "\n")
+	if n < 1 || n > len(lines) {
+		return nil
+	}
+	return []string{fmt.Sprintf("line %d: %s", n, strings.TrimSpace(lines[n-1]))}
+}
+
+// stageNames are the names that a target can have.
+func (d dockerfile) stageNames() []string {
+	var names []string
+	for _, s := range d.stages {
+		if s.Name != "" {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// platformArgs are the platform arguments of a build (Dockerfile reference,
+// "Automatic platform ARGs in the global scope").
+func platformArgs(worker, target ocispec.Platform, given map[string]string) map[string]string {
+	args := map[string]string{
+		"BUILDPLATFORM": platforms.Format(worker), "BUILDOS": worker.OS, "BUILDARCH": worker.Architecture, "BUILDVARIANT": worker.Variant,
+		"TARGETPLATFORM": platforms.Format(target), "TARGETOS": target.OS, "TARGETARCH": target.Architecture, "TARGETVARIANT": target.Variant,
+	}
+	for k := range args {
+		if v, ok := given[k]; ok {
+			args[k] = v
+		}
+	}
+	return args
+}
+
+// graph is a Dockerfile with its arguments put in.
+type graph struct {
+	nodes []*node
+}
+
+// node is one stage.
+type node struct {
+	name     string // as FROM … AS gives it; may be empty
+	label    string // for people
+	base     *node  // when it begins from another stage
+	from     []string
+	platform ocispec.Platform
+	runs     []step
+	onbuild  []string
+}
+
+// resolve puts the build's arguments into the FROM lines and works out every
+// stage's platform and RUN steps, with BuildKit's rules (dockerfile2llb): a
+// stage that begins from another has that one's platform whatever its FROM
+// says, and scratch has the target's.
+func (d dockerfile) resolve(worker, target ocispec.Platform, given map[string]string) (*graph, error) {
+	lex := shell.NewLex(d.escape)
+	args := platformArgs(worker, target, given)
+	if err := addGlobalArgs(lex, args, d.args, given); err != nil {
+		return nil, err
+	}
+	env := environ(args)
+	g := &graph{}
+	for i, st := range d.stages {
+		base, _, err := lex.ProcessWord(st.BaseName, env)
+		if err != nil || base == "" {
+			return nil, fmt.Errorf("line %d: FROM %s names no image with the arguments of this build", line(st.Location), st.BaseName)
+		}
+		n := &node{name: st.Name, label: st.Name, base: g.named(base), platform: target}
+		if n.name == "" {
+			n.label = "stage-" + strconv.Itoa(i) // as BuildKit calls it
+		}
+		switch {
+		case n.base != nil:
+			n.platform = n.base.platform
+		case st.Platform != "" && base != "scratch":
+			if n.platform, err = stagePlatform(lex, env, st); err != nil {
+				return nil, err
+			}
+		}
+		n.addSteps(st.Commands)
+		g.nodes = append(g.nodes, n)
+	}
+	return g, nil
+}
+
+func addGlobalArgs(lex *shell.Lex, args map[string]string, cmds []instructions.ArgCommand, given map[string]string) error {
+	for _, cmd := range cmds {
+		for _, kv := range cmd.Args {
+			if v, ok := given[kv.Key]; ok {
+				args[kv.Key] = v
+			} else if kv.Value != nil {
+				v, _, err := lex.ProcessWord(*kv.Value, environ(args))
+				if err != nil {
+					return fmt.Errorf("line %d: ARG %s: %w", line(cmd.Location()), kv.Key, err)
+				}
+				args[kv.Key] = v
+			}
+		}
+	}
+	return nil
+}
+
+func environ(args map[string]string) shell.EnvGetter {
+	list := make([]string, 0, len(args))
+	for k, v := range args {
+		list = append(list, k+"="+v)
+	}
+	return shell.EnvsFromSlice(list)
+}
+
+func stagePlatform(lex *shell.Lex, env shell.EnvGetter, st instructions.Stage) (ocispec.Platform, error) {
+	s, _, err := lex.ProcessWord(st.Platform, env)
+	if err != nil || s == "" {
+		return ocispec.Platform{}, fmt.Errorf("line %d: --platform=%s is empty with the arguments of this build", line(st.Location), st.Platform)
+	}
+	p, err := platforms.Parse(s)
+	if err != nil {
+		return ocispec.Platform{}, fmt.Errorf("line %d: --platform=%s: %w", line(st.Location), st.Platform, err)
+	}
+	return p, nil
+}
+
+// named finds the latest stage of that name.
+func (g *graph) named(name string) *node {
+	for i := len(g.nodes) - 1; i >= 0; i-- {
+		if name != "" && strings.EqualFold(g.nodes[i].name, name) {
+			return g.nodes[i]
+		}
+	}
+	return nil
+}
+
+// stage finds a stage by name or number, as --from does.
+func (g *graph) stage(ref string) *node {
+	if i, err := strconv.Atoi(ref); err == nil && i >= 0 && i < len(g.nodes) {
+		return g.nodes[i]
+	}
+	return g.named(ref)
+}
+
+func (n *node) addSteps(cmds []instructions.Command) {
+	if n.base != nil { // ONBUILD of the stage that this one begins from
+		for _, trigger := range n.base.onbuild {
+			if ast, err := parser.Parse(strings.NewReader(trigger)); err == nil && len(ast.AST.Children) == 1 {
+				if cmd, err := instructions.ParseCommand(ast.AST.Children[0]); err == nil {
+					n.addStep(cmd)
+				}
+			}
+		}
+	}
+	for _, cmd := range cmds {
+		n.addStep(cmd)
+	}
+}
+
+func (n *node) addStep(cmd instructions.Command) {
+	switch c := cmd.(type) {
+	case *instructions.RunCommand:
+		n.runs = append(n.runs, step{stage: n.label, line: line(c.Location()), text: shorten(c.String()), platform: n.platform})
+		for _, m := range instructions.GetMounts(c) {
+			if m.From != "" {
+				n.from = append(n.from, m.From)
+			}
+		}
+	case *instructions.CopyCommand:
+		if c.From != "" {
+			n.from = append(n.from, c.From)
+		}
+	case *instructions.OnbuildCommand:
+		n.onbuild = append(n.onbuild, c.Expression)
+	}
+}
+
+// runs lists the RUN steps of the stages that the target needs, in file order.
+// An empty target is the last stage; ok is false when there is no such stage.
+func (g *graph) runs(target string) (steps []step, ok bool) {
+	if len(g.nodes) == 0 {
+		return nil, false
+	}
+	goal := g.nodes[len(g.nodes)-1]
+	if target != "" {
+		if goal = g.named(target); goal == nil {
+			return nil, false
+		}
+	}
+	needed := map[*node]bool{}
+	g.mark(goal, needed)
+	for _, n := range g.nodes {
+		if needed[n] {
+			steps = append(steps, n.runs...)
+		}
+	}
+	return steps, true
+}
+
+func (g *graph) mark(n *node, needed map[*node]bool) {
+	if n == nil || needed[n] {
+		return
+	}
+	needed[n] = true
+	g.mark(n.base, needed)
+	for _, ref := range n.from {
+		g.mark(g.stage(ref), needed)
+	}
+}
+
+func line(r []parser.Range) int {
+	if len(r) == 0 {
+		return 0
+	}
+	return r[0].Start.Line
+}
+
+// shorten keeps a step's first line, 100 bytes of it at most.
+func shorten(s string) string {
+	s, _, cut := strings.Cut(strings.TrimSpace(s), "\n")
+	if len(s) > 100 {
+		s, cut = strings.ToValidUTF8(s[:100], ""), true
+	}
+	if cut {
+		s += " …"
+	}
+	return s
+}

@@ -1,0 +1,245 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weelo/weelo-deploy/internal/redact"
+)
+
+// rule judges the text of one value. Its error says what is wanted, and may be a
+// *hinted with a way out. It must not repeat a value that may be secret.
+type rule func(string) error
+
+// rules are what the type alone does not say, by place.
+var rules = map[string]rule{
+	"region":                       like(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`, "an AWS region such as ap-south-1"),
+	"cluster":                      nameOrARN("cluster"),
+	"service":                      nameOrARN("service"),
+	"account":                      like(`^[0-9]{12}$`, "an AWS account number of 12 digits"),
+	"image.repository":             repository,
+	"image.tags[]":                 tagTemplate,
+	"build.before[]":               notBlank,
+	"build.context":                localPath,
+	"build.dockerfile":             localPath,
+	"build.platform":               oneOf("linux/amd64", "linux/arm64", "linux/arm64/v8"),
+	"build.target":                 like(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`, "the name of a stage"),
+	"build.secrets[].id":           notBlank,
+	"build.secrets[].file":         localPath,
+	"build.secrets[].env":          like(`^[A-Za-z_][A-Za-z0-9_]*$`, "the name of a variable"),
+	"build.ssh[]":                  like(`^[A-Za-z0-9_-]+(=.+)?$`, "an id such as default, or ID=PATH"),
+	"build.on":                     buildOn,
+	"verify.trial.seconds":         between(1, 600),
+	"verify.allow[]":               notBlank,
+	"task.container":               like(`^[A-Za-z0-9_-]{1,255}$`, "a container's name"),
+	"task.secrets.*":               notBlank,
+	"task.base":                    oneOf("current", "latest"),
+	"release.before[].timeout":     atLeast(time.Second),
+	"release.before[].onInterrupt": oneOf("leave", "stop"),
+	"release.timeout":              atLeast(time.Second),
+	"release.bake":                 atLeast(0),
+	"release.tolerate":             tolerance,
+	"release.rollback":             oneOf("on-failure", "never"),
+	"release.backstop":             oneOf("enforce", "keep"),
+	"checks.http[].name":           notBlank,
+	"checks.http[].url":            webURL,
+	"checks.http[].expect.status":  between(100, 599),
+	"checks.logs[].name":           notBlank,
+	"checks.logs[].contains":       notBlank,
+	"checks.logs[].within":         atLeast(time.Second),
+	"notify[].url":                 webURL,
+	"notify[].on[]":                oneOf("released", "rolled_back", "failed"),
+}
+
+// nameRules judge the names of a mapping.
+var nameRules = map[string]rule{
+	"build.args":       like(`^[A-Za-z_][A-Za-z0-9_]*$`, "a name of letters, digits and _"),
+	"build.labels":     like(`^[^\s=]+$`, "a label's name without spaces"),
+	"verify.trial.env": like(`^[^\s=]+$`, "a variable's name without spaces and ="),
+	"task.environment": like(`^[^\s=]+$`, "a variable's name without spaces and ="),
+	"task.secrets":     like(`^[^\s=]+$`, "a variable's name without spaces and ="),
+}
+
+// listRules judge the number of entries of a list.
+var listRules = map[string]func(n int) error{
+	"image.tags":               notEmpty,
+	"release.before[].command": notEmpty,
+}
+
+// hinted is an error with a way out.
+type hinted struct {
+	error
+	hint string
+}
+
+func hintsOf(err error) []string {
+	var h *hinted
+	if errors.As(err, &h) {
+		return []string{h.hint}
+	}
+	return nil
+}
+
+// quote is text for people: credentials masked, escaped, and cut when it is long.
+func quote(s string) string {
+	const most = 60
+	s = redact.Patterns(s)
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+func want(what, have string) error { return fmt.Errorf("want %s, have %s", what, quote(have)) }
+
+func like(pattern, what string) rule {
+	re := regexp.MustCompile(pattern)
+	return func(s string) error {
+		if !re.MatchString(s) {
+			return want(what, s)
+		}
+		return nil
+	}
+}
+
+func oneOf(choices ...string) rule {
+	return func(s string) error {
+		if slices.Contains(choices, s) {
+			return nil
+		}
+		err := want("one of "+strings.Join(choices, ", "), s)
+		if hints := didYouMean(s, choices); len(hints) > 0 {
+			return &hinted{err, hints[0]}
+		}
+		return err
+	}
+}
+
+func nameOrARN(what string) rule {
+	re := regexp.MustCompile(`^(arn:aws[a-z-]*:ecs:[^:\s]*:[0-9]{12}:` + what + `/[A-Za-z0-9_/-]+|[A-Za-z0-9_-]{1,255})$`)
+	return func(s string) error {
+		if !re.MatchString(s) {
+			return want("the name or ARN of an ECS "+what, s)
+		}
+		return nil
+	}
+}
+
+func notBlank(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+func notEmpty(n int) error {
+	if n == 0 {
+		return errors.New("wants at least one entry")
+	}
+	return nil
+}
+
+func between(least, most int) rule {
+	return func(s string) error {
+		if n, err := strconv.Atoi(s); err != nil || n < least || n > most {
+			return want(fmt.Sprintf("a number from %d to %d", least, most), s)
+		}
+		return nil
+	}
+}
+
+func atLeast(least time.Duration) rule {
+	return func(s string) error {
+		if d, err := time.ParseDuration(s); err == nil && d < least || err != nil && least > 0 {
+			return want(fmt.Sprintf("a duration of at least %s", least), s)
+		}
+		return nil
+	}
+}
+
+// tolerance takes "2" and "10%".
+func tolerance(s string) error {
+	number, percent := strings.CutSuffix(s, "%")
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || percent && n > 100 || strings.HasPrefix(number, "+") {
+		return want("a number of tasks such as 2, or a percentage from 0% to 100%", s)
+	}
+	return nil
+}
+
+// webURL takes http and https. It may carry a token, so the text is not repeated.
+func webURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return errors.New("want a URL that begins with http:// or https:// and names a host")
+	}
+	return nil
+}
+
+func localPath(s string) error {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return errors.New("must not be empty")
+	case strings.Contains(s, "://"):
+		return fmt.Errorf("want a path on this machine, have %s", quote(s))
+	case strings.ContainsRune(s, 0):
+		return errors.New("a path cannot hold a zero byte")
+	}
+	return nil
+}
+
+var (
+	repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+|/)[a-z0-9]+)*$`)
+	registryHost   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+)
+
+// repository takes a name in the account's ECR or a full URI, without a tag.
+func repository(s string) error {
+	if bare := strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"); bare != s {
+		return &hinted{want("a repository without a scheme", s), fmt.Sprintf("did you mean %q?", bare)}
+	}
+	name := s
+	if host, rest, ok := strings.Cut(s, "/"); ok && strings.ContainsAny(host, ".:") && registryHost.MatchString(host) {
+		name = rest
+	}
+	if i := strings.LastIndexAny(name, ":@"); i >= 0 && repositoryName.MatchString(strings.TrimSuffix(name[:i], "@sha256")) {
+		return &hinted{want("a repository without tag or digest", s), "tags belong in image.tags"}
+	}
+	if !repositoryName.MatchString(name) || len(name) > 256 {
+		return want("a repository's name (lower case) or full URI", s)
+	}
+	return nil
+}
+
+var contextName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.+-]*$`)
+
+// buildOn takes docker, the name of a Docker context, a URL of an engine, or
+// codebuild:PROJECT.
+func buildOn(s string) error {
+	if project, ok := strings.CutPrefix(s, "codebuild:"); ok {
+		return like(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`, "a CodeBuild project's name after codebuild:")(project)
+	}
+	if !strings.Contains(s, "://") {
+		if !contextName.MatchString(s) {
+			return want("docker, a Docker context, ssh://user@host or codebuild:PROJECT", s)
+		}
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || !slices.Contains([]string{"ssh", "tcp", "unix", "npipe"}, u.Scheme) {
+		return errors.New("want an engine's URL with the scheme ssh, tcp, unix or npipe")
+	}
+	if _, has := u.User.Password(); has {
+		return &hinted{errors.New("an engine's URL must not carry a password"), "use a key or an agent"}
+	}
+	if (u.Scheme == "ssh" || u.Scheme == "tcp") && u.Hostname() == "" {
+		return errors.New("the engine's URL names no host")
+	}
+	return nil
+}

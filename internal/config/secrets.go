@@ -1,0 +1,94 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/weelo/weelo-deploy/internal/redact"
+)
+
+// hideSecrets keeps the values that may be secret out of excerpts. n is a part
+// of the file: settings, not judged yet.
+func hideSecrets(src *source, n *node) {
+	hideURLs(src, n.get("notify"))
+	src.hide(n.get("task").get("environment"))
+	src.hide(n.get("verify").get("trial").get("env"))
+	if args := n.get("build").get("args"); args != nil {
+		for _, p := range args.pairs {
+			if redact.SecretName(p.key) {
+				src.hide(p.value)
+			}
+		}
+	}
+}
+
+// hideURLs hides the webhooks, and whatever stands where one should.
+func hideURLs(src *source, notify *node) {
+	if notify == nil || notify.kind != list {
+		src.hide(notify)
+		return
+	}
+	for _, item := range notify.items {
+		if item.kind != mapping {
+			src.hide(item)
+		}
+		src.hide(item.get("url"))
+	}
+}
+
+// SecretValues are the values of this configuration that no output may show: for
+// a redact.Redactor. They are values of task.environment and verify.trial.env
+// but for plain words that our own output needs, webhook URLs, build arguments
+// and expanded variables whose name promises a secret, and passwords in URLs.
+func (c *Config) SecretValues() []string {
+	out := slices.Clone(c.secrets)
+	for name, v := range c.Build.Args {
+		if redact.SecretName(name) {
+			out = append(out, v)
+		}
+		out = append(out, passwordOf(v)...)
+	}
+	for _, env := range []map[string]string{c.Task.Environment, c.Verify.Trial.Env} {
+		for name, v := range env {
+			if redact.SecretName(name) || !c.plain(v) {
+				out = append(out, v)
+			}
+			out = append(out, passwordOf(v)...)
+		}
+	}
+	for _, n := range c.Notify {
+		out = append(out, n.URL)
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return strings.TrimSpace(s) == "" })
+}
+
+// plainValue is what can be no secret: true, 3000, 10m, info, production,
+// ap-south-1.
+var plainValue = regexp.MustCompile(`^(?i:[0-9]{1,6}(\.[0-9]+)?[a-z]{0,2}|[a-z]{1,12}|[a-z]{2,4}(-[a-z]+)+-[0-9])$`)
+
+// plain reports whether masking v would only make our output unreadable.
+func (c *Config) plain(v string) bool {
+	if plainValue.MatchString(v) {
+		return true
+	}
+	for _, own := range []string{c.Cluster, c.Service, c.Account, c.Image.Repository, c.Task.Container, c.Region} {
+		if v == own && own != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func passwordOf(v string) []string {
+	u, err := url.Parse(v)
+	if err != nil || u.User == nil {
+		return nil
+	}
+	if p, ok := u.User.Password(); ok {
+		return []string{p}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package event
+
+import (
+	"errors"
+	"strings"
+)
+
+// Code names a kind of failure. The list is closed and documented in
+// docs/failure-codes.md; scripts may branch on it.
+type Code string
+
+// Codes of refusals: nothing that others can feel has happened.
+const (
+	CodeUsage                 Code = "USAGE"
+	CodeConfig                Code = "CONFIG"
+	CodeCredentials           Code = "CREDENTIALS"
+	CodeWrongAccount          Code = "WRONG_ACCOUNT"
+	CodeNotFound              Code = "NOT_FOUND"
+	CodeAccessDenied          Code = "ACCESS_DENIED"
+	CodeUnsupportedController Code = "UNSUPPORTED_CONTROLLER"
+	CodeUnsupported           Code = "UNSUPPORTED"
+	CodeServiceNotReady       Code = "SERVICE_NOT_READY" // draining, desired count 0, settings that cannot make progress
+	CodeDeploymentInProgress  Code = "DEPLOYMENT_IN_PROGRESS"
+	CodeNoRollbackTarget      Code = "NO_ROLLBACK_TARGET"
+	CodeNoEngine              Code = "NO_ENGINE"
+	CodeEmulatedBuild         Code = "EMULATED_BUILD"
+	CodeBuildFailed           Code = "BUILD_FAILED"
+	CodePlatformMismatch      Code = "PLATFORM_MISMATCH"
+	CodePushFailed            Code = "PUSH_FAILED"
+	CodeTagImmutable          Code = "TAG_IMMUTABLE"
+	CodeInvalidDefinition     Code = "INVALID_DEFINITION"
+	CodeChanged               Code = "CHANGED_SINCE_PREFLIGHT"
+	CodePortTaken             Code = "PORT_TAKEN"
+)
+
+// Codes of failures of a deployment. CodeExit makes those of exit codes.
+const (
+	CodeOutOfMemory        Code = "OUT_OF_MEMORY"
+	CodeExecFormat         Code = "EXEC_FORMAT"
+	CodeCannotPullPlatform Code = "CANNOT_PULL_PLATFORM"
+	CodeCannotPullNotFound Code = "CANNOT_PULL_NOT_FOUND"
+	CodeCannotPullDenied   Code = "CANNOT_PULL_DENIED"
+	CodeCannotPullOther    Code = "CANNOT_PULL_OTHER"
+	CodeCannotStart        Code = "CANNOT_START"
+	CodeResourceInit       Code = "RESOURCE_INIT"
+	CodeUnhealthy          Code = "UNHEALTHY"
+	CodeTaskFailed         Code = "TASK_FAILED" // a stop that no other code names
+	CodeTimeout            Code = "TIMEOUT"
+	CodeECSRolledBack      Code = "ECS_ROLLED_BACK"
+	CodeSuperseded         Code = "SUPERSEDED"
+	CodeInterrupted        Code = "INTERRUPTED"
+	CodeRolledBackByHand   Code = "ROLLED_BACK_BY_HAND" // on a revision's tags only
+	CodeInternal           Code = "INTERNAL"
+)
+
+// Failure is why a run did not do what was asked, with what a reader needs to
+// act. It is an error; its JSON form is the result's "failure".
+type Failure struct {
+	Code      Code     `json:"code"`
+	Stage     string   `json:"stage,omitempty"`
+	Message   string   `json:"message"` // one line, lower case, operation plus object
+	Container string   `json:"container,omitempty"`
+	ExitCode  *int     `json:"exitCode,omitempty"`
+	Reason    string   `json:"reason,omitempty"` // AWS's own words
+	Tasks     int      `json:"tasks,omitempty"`  // how many tasks failed alike
+	Evidence  []string `json:"evidence"`
+	Logs      []string `json:"logs"`
+	Hints     []string `json:"hints"`
+	Next      []string `json:"next"` // commands to type
+	// Also are further findings of the same look: a check reports all it found.
+	Also []*Failure `json:"also,omitempty"`
+
+	Cause error `json:"-"`
+}
+
+// Fail makes a failure with a one-line message.
+func Fail(code Code, message string) *Failure { return &Failure{Code: code, Message: message} }
+
+// Because records the cause and returns f.
+func (f *Failure) Because(err error) *Failure { f.Cause = err; return f }
+
+// Hint adds one-line mends and returns f.
+func (f *Failure) Hint(hints ...string) *Failure { f.Hints = append(f.Hints, hints...); return f }
+
+// Try adds commands to type next and returns f.
+func (f *Failure) Try(commands ...string) *Failure { f.Next = append(f.Next, commands...); return f }
+
+// See adds evidence and returns f.
+func (f *Failure) See(evidence ...string) *Failure {
+	f.Evidence = append(f.Evidence, evidence...)
+	return f
+}
+
+// Error is the message, with the cause's text where the message does not
+// already end with it.
+func (f *Failure) Error() string {
+	if f.Cause == nil || strings.Contains(f.Message, f.Cause.Error()) {
+		return f.Message
+	}
+	return f.Message + ": " + f.Cause.Error()
+}
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (f *Failure) Unwrap() error { return f.Cause }
+
+// FailuresOf collects every Failure in err, through wrapping and errors.Join,
+// in order. An err that holds none gives one with CodeInternal.
+func FailuresOf(err error) []*Failure {
+	if err == nil {
+		return nil
+	}
+	if fs := collect(err); len(fs) > 0 {
+		return fs
+	}
+	return []*Failure{Fail(CodeInternal, err.Error()).Because(err)}
+}
+
+func collect(err error) []*Failure {
+	var f *Failure
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var fs []*Failure
+		for _, e := range joined.Unwrap() {
+			fs = append(fs, FailuresOf(e)...)
+		}
+		return fs
+	}
+	if errors.As(err, &f) {
+		return []*Failure{f}
+	}
+	return nil
+}

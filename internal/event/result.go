@@ -1,0 +1,71 @@
+package event
+
+// Outcome is how a run ended, in one word.
+type Outcome string
+
+// The outcomes, a closed list (design.md §5).
+const (
+	Released     Outcome = "released"
+	Unchanged    Outcome = "unchanged"
+	Planned      Outcome = "planned"
+	RolledBack   Outcome = "rolled_back"
+	Refused      Outcome = "refused"
+	Stopped      Outcome = "stopped" // a before-task ran, the service was not changed
+	FailedRun    Outcome = "failed"
+	Superseded   Outcome = "superseded"
+	InterruptedO Outcome = "interrupted"
+	Watched      Outcome = "watched"  // watch: nothing in progress, or it ended well
+	Verified     Outcome = "verified" // verify, build
+)
+
+// Exit codes, documented in `help exit-codes` and stable for ever.
+const (
+	ExitOK          = 0
+	ExitInternal    = 1
+	ExitUsage       = 2
+	ExitRolledBack  = 3
+	ExitRefused     = 4
+	ExitUnhealthy   = 5
+	ExitSuperseded  = 6
+	ExitStopped     = 7
+	ExitPlanChanges = 8
+	ExitInterrupt   = 130
+	ExitTerminate   = 143
+)
+
+// Result is the last event of every run.
+type Result struct {
+	Outcome        Outcome        `json:"outcome"`
+	ExitCode       int            `json:"exitCode"`
+	Command        string         `json:"command"`
+	Cluster        string         `json:"cluster,omitempty"`
+	Service        string         `json:"service,omitempty"`
+	Image          string         `json:"image,omitempty"` // repository@sha256:…
+	TaskDefinition string         `json:"taskDefinition,omitempty"`
+	Deployment     string         `json:"deployment,omitempty"`
+	Stable         string         `json:"stable,omitempty"`  // the rollback target's ARN
+	Serving        string         `json:"serving,omitempty"` // the ARN that serves now, as far as known
+	ServingNow     string         `json:"servingNow,omitempty"`
+	Failure        *Failure       `json:"failure,omitempty"`
+	Stages         []StageOutcome `json:"stages"`
+	Timings        Timings        `json:"timings"`
+	Next           []string       `json:"next,omitempty"` // commands to type
+}
+
+// StageOutcome is one stage in the result.
+type StageOutcome struct {
+	Name    string  `json:"name"`
+	Status  Status  `json:"status"`
+	Reason  string  `json:"reason,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Timings are measured durations, in seconds.
+type Timings struct {
+	TotalSeconds float64 `json:"totalSeconds"`
+	// DetectSeconds is from the first API answer that showed the fatal stop to
+	// the rollback call.
+	DetectSeconds float64 `json:"detectSeconds,omitempty"`
+	// APICalls is the number of AWS API calls that the run made.
+	APICalls int `json:"apiCalls,omitempty"`
+}

@@ -1,0 +1,147 @@
+// Package history answers two questions about an ECS service from what ECS
+// itself remembers: what has run on it and how did that end, and what may it go
+// back to.
+//
+// Read builds a Ledger from the service deployments and service revisions that
+// ECS keeps for 90 days, and from the tags that releases leave on task
+// definition revisions (Tags). The choice of a rollback target is a pure
+// function over a Ledger: Ledger.Automatic for a release that fails,
+// Ledger.ByHand for the rollback command. Neither ever subtracts one from a
+// revision number.
+package history
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Attempt is one service deployment: somebody tried to make a revision serve.
+type Attempt struct {
+	ARN             string
+	Status          types.ServiceDeploymentStatus
+	TaskDefinition  string            // ARN of the revision that it tried to bring
+	ServiceRevision string            // ARN
+	Digests         map[string]string // container name → digest that ECS resolved
+	// WentBackTo is the ARN of the task definition that a rollback of this
+	// attempt restored; empty when there was none or it is not known.
+	WentBackTo        string
+	WentBackToDigests map[string]string
+	Created, Finished time.Time
+	Reason            string
+}
+
+// Succeeded says whether the attempt ended with its own revision serving.
+func (a Attempt) Succeeded() bool { return a.Status == types.ServiceDeploymentStatusSuccessful }
+
+// Over says whether the attempt has ended (ServiceDeploymentStatus, ECS API
+// reference: the other values are PENDING, IN_PROGRESS and the *_REQUESTED and
+// *_IN_PROGRESS ones).
+func (a Attempt) Over() bool {
+	switch a.Status {
+	case types.ServiceDeploymentStatusSuccessful, types.ServiceDeploymentStatusStopped,
+		types.ServiceDeploymentStatusRollbackSuccessful, types.ServiceDeploymentStatusRollbackFailed:
+		return true
+	}
+	return false
+}
+
+// Served is a moment at which a revision was proven to serve.
+type Served struct {
+	TaskDefinition string
+	Digests        map[string]string
+	At             time.Time
+	How            string // for people: "deployed", "restored by a rollback", "tagged proven"
+}
+
+// Ledger is what is known of a service's past. Attempts are newest first.
+type Ledger struct {
+	Cluster, Service string
+	Attempts         []Attempt
+	Tags             map[string]Tags // by task definition ARN, where they were read
+	Statuses         map[string]string
+	// Notes say what could not be read, in words for the user.
+	Notes []string
+}
+
+// Proofs lists every moment at which a revision was proven on this service,
+// oldest first. Service deployments outrank tags: a tag only speaks for a
+// revision of which ECS remembers no attempt.
+func (l Ledger) Proofs() []Served {
+	var out []Served
+	known := map[string]bool{}
+	for _, a := range l.Attempts {
+		known[a.TaskDefinition] = true
+		switch {
+		case a.Succeeded():
+			out = append(out, Served{a.TaskDefinition, a.Digests, a.end(), "deployed"})
+		case a.Status == types.ServiceDeploymentStatusRollbackSuccessful && a.WentBackTo != "":
+			out = append(out, Served{a.WentBackTo, a.WentBackToDigests, a.end(), "restored by a rollback"})
+			known[a.WentBackTo] = true
+		}
+	}
+	for arn, t := range l.Tags {
+		o := t.Outcome(l.Cluster, l.Service)
+		if o.Kind == Proven && !known[arn] {
+			out = append(out, Served{arn, nil, o.At, "tagged proven"})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Served) int {
+		if c := a.At.Compare(b.At); c != 0 {
+			return c
+		}
+		return strings.Compare(a.TaskDefinition, b.TaskDefinition)
+	})
+	return out
+}
+
+func (a Attempt) end() time.Time {
+	if a.Finished.IsZero() {
+		return a.Created
+	}
+	return a.Finished
+}
+
+// EverProven says whether the revision was ever proven on this service.
+func (l Ledger) EverProven(taskDefinition string) bool {
+	for _, p := range l.Proofs() {
+		if p.TaskDefinition == taskDefinition {
+			return true
+		}
+	}
+	return l.Tags[taskDefinition].Outcome(l.Cluster, l.Service).Kind == Left
+}
+
+// original follows a pinned copy to the revision that it stands for, so that a
+// copy is not taken for newer code.
+func (l Ledger) original(arn string) string {
+	for range len(l.Tags) + 1 {
+		of := l.Tags[arn].CopyOf
+		if of == "" {
+			return arn
+		}
+		arn = SameFamily(arn, of)
+	}
+	return arn
+}
+
+// SameFamily is the ARN of the revision named name ("family:27") in the account
+// and region of arn.
+func SameFamily(arn, name string) string {
+	i := strings.LastIndex(arn, "/")
+	if i < 0 || strings.HasPrefix(name, "arn:") {
+		return name
+	}
+	return arn[:i+1] + name
+}
+
+// Name is "family:revision" of a task definition ARN, or s itself.
+func Name(s string) string { return s[strings.LastIndex(s, "/")+1:] }
+
+// Revision is the revision number as text, or the name when there is none.
+func Revision(s string) string {
+	n := Name(s)
+	return n[strings.LastIndex(n, ":")+1:]
+}

@@ -1,0 +1,103 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/weelo/weelo-deploy/internal/engine"
+	"github.com/weelo/weelo-deploy/internal/event"
+)
+
+// LocalEngine is what VerifyLocal needs of an engine; *engine.Engine has it.
+type LocalEngine interface {
+	Info(ctx context.Context) (engine.Info, error)
+	Image(ctx context.Context, ref string) (engine.Image, error)
+	Save(ctx context.Context, ref string) (io.ReadCloser, error)
+}
+
+// Local is an image in an engine.
+type Local struct {
+	ID           string
+	ConfigDigest string // the same in every registry that the image is pushed to
+	Platform     Platform
+	Labels       map[string]string
+	Size         int64 // bytes, uncompressed
+}
+
+// VerifyLocal reads an image of the engine anew, by reference or id, and judges
+// it. An image that is not there is a failure with CodeNotFound.
+func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirement) (Local, error) {
+	info, err := e.Info(ctx)
+	if err != nil {
+		return Local{}, err
+	}
+	i, err := e.Image(ctx, ref)
+	if errors.Is(err, engine.ErrNotFound) {
+		return Local{}, event.Fail(event.CodeNotFound, "image "+ref+" is not in the docker engine").Because(err).
+			Hint("build it, or fetch it: docker pull " + ref)
+	}
+	if err != nil {
+		return Local{}, err
+	}
+	l := Local{ID: i.ID, ConfigDigest: i.ID, Platform: Platform{i.OS, i.Architecture, i.Variant}, Labels: i.Labels, Size: i.Size}
+	if info.ContainerdStore { // there the id is a manifest's or index's digest
+		if l.ConfigDigest, err = savedConfig(ctx, e, i.ID); err != nil {
+			return Local{}, err
+		}
+	}
+	d := Description{Reference: ref, ConfigDigest: l.ConfigDigest, Config: l.Platform, Labels: l.Labels, Size: l.Size}
+	return l, Judge(d, want)
+}
+
+// savedConfig finds the config's digest in what `docker save` gives: its
+// manifest.json names the config's file after its digest, "blobs/sha256/HEX",
+// or "HEX.json" in the older form (moby/moby, image/tarexport).
+func savedConfig(ctx context.Context, e LocalEngine, ref string) (string, error) {
+	r, err := e.Save(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	t := tar.NewReader(r)
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the saved image %s: it has no manifest.json", ref)
+		}
+		if err != nil {
+			return "", fmt.Errorf("read the saved image %s: %w", ref, err)
+		}
+		if h.Name != "manifest.json" {
+			continue
+		}
+		d, err := configIn(io.LimitReader(t, 1<<20))
+		if err != nil {
+			return "", fmt.Errorf("read the saved image %s: %w", ref, err)
+		}
+		return d, nil
+	}
+}
+
+func configIn(r io.Reader) (string, error) {
+	var manifests []struct{ Config string }
+	if err := json.NewDecoder(r).Decode(&manifests); err != nil {
+		return "", fmt.Errorf("decode manifest.json: %w", err)
+	}
+	if len(manifests) != 1 {
+		return "", fmt.Errorf("manifest.json names %d images, not one", len(manifests))
+	}
+	hex := strings.TrimPrefix(strings.TrimSuffix(path.Base(manifests[0].Config), ".json"), "sha256:")
+	d, err := digest.Parse("sha256:" + hex)
+	if err != nil {
+		return "", fmt.Errorf("manifest.json names the config %q: %w", manifests[0].Config, err)
+	}
+	return d.String(), nil
+}

@@ -1,0 +1,413 @@
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/redact"
+)
+
+func getenv(vars ...string) func(string) string {
+	return func(name string) string {
+		for _, v := range vars {
+			if k, value, _ := strings.Cut(v, "="); k == name {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+func TestNew_mode(t *testing.T) {
+	for name, c := range map[string]struct {
+		flag     string
+		env      []string
+		terminal bool
+		want     Mode
+	}{
+		"a terminal":                        {terminal: true, want: TTY},
+		"no terminal":                       {want: Plain},
+		"auto is the default":               {flag: "auto", terminal: true, want: TTY},
+		"CI on a terminal":                  {env: []string{"CI=true"}, terminal: true, want: Plain},
+		"CI=false on a terminal":            {env: []string{"CI=false"}, terminal: true, want: TTY},
+		"a dumb terminal":                   {env: []string{"TERM=dumb"}, terminal: true, want: Plain},
+		"GitHub Actions":                    {env: []string{"CI=true", "GITHUB_ACTIONS=true"}, want: GitHub},
+		"a flag wins over GitHub Actions":   {flag: "plain", env: []string{"GITHUB_ACTIONS=true"}, want: Plain},
+		"a flag wins over CI":               {flag: "tty", env: []string{"CI=true"}, terminal: true, want: TTY},
+		"a variable wins over what it sees": {env: []string{"WEELO_DEPLOY_OUTPUT=json", "GITHUB_ACTIONS=true"}, want: JSON},
+		"a flag wins over a variable":       {flag: "plain", env: []string{"WEELO_DEPLOY_OUTPUT=json"}, want: Plain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := New(Options{Mode: c.flag, Getenv: getenv(c.env...), StderrTerminal: c.terminal, Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.Mode() != c.want {
+				t.Errorf("Mode() = %s, want %s", o.Mode(), c.want)
+			}
+		})
+	}
+	for flag, want := range map[string]string{
+		"jsn": `--output: want one of auto, tty, plain, json, github, have "jsn"`,
+		"tty": "--output: tty needs a terminal on stderr",
+	} {
+		_, err := New(Options{Mode: flag})
+		if fs := event.FailuresOf(err); len(fs) != 1 || fs[0].Code != event.CodeUsage || fs[0].Message != want || len(fs[0].Hints) != 1 {
+			t.Errorf("New(%q) = %v, want a USAGE failure %q with a hint", flag, err, want)
+		}
+	}
+}
+
+func TestColour(t *testing.T) {
+	for name, c := range map[string]struct {
+		env      []string
+		terminal bool
+		want     bool
+	}{
+		"a terminal":                      {terminal: true, want: true},
+		"no terminal":                     {},
+		"NO_COLOR set to anything":        {env: []string{"NO_COLOR=no"}, terminal: true},
+		"NO_COLOR empty":                  {env: []string{"NO_COLOR="}, terminal: true, want: true},
+		"TERM=dumb":                       {env: []string{"TERM=dumb"}, terminal: true},
+		"FORCE_COLOR without a terminal":  {env: []string{"FORCE_COLOR=1"}, want: true},
+		"FORCE_COLOR=0 on a terminal":     {env: []string{"FORCE_COLOR=0"}, terminal: true, want: true},
+		"FORCE_COLOR on a dumb terminal":  {env: []string{"FORCE_COLOR=true", "TERM=dumb"}, terminal: true, want: true},
+		"NO_COLOR wins over FORCE_COLOR":  {env: []string{"FORCE_COLOR=1", "NO_COLOR=1"}, terminal: true},
+		"FORCE_COLOR=false, no terminal":  {env: []string{"FORCE_COLOR=false"}},
+		"TERM of a real terminal is fine": {env: []string{"TERM=xterm-256color"}, terminal: true, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Colour(getenv(c.env...), c.terminal); got != c.want {
+				t.Errorf("Colour = %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestOutput_noColourNoEscapes(t *testing.T) {
+	var stderr bytes.Buffer
+	o, err := New(Options{Mode: "tty", Stdout: &bytes.Buffer{}, Stderr: &stderr, StderrTerminal: true, Getenv: getenv("NO_COLOR=1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := event.NewStream(nil, o)
+	for _, s := range crashRun() {
+		stream.In(s.stage)(s.event)
+	}
+	if got := stderr.String(); strings.Contains(got, "\x1b") || !strings.Contains(got, "✖") {
+		t.Errorf("tty without colour = %q, want glyphs and no escape codes", got)
+	}
+}
+
+func TestClean(t *testing.T) {
+	for name, c := range map[string]struct{ in, want string }{
+		"plain text":               {"GET /orders → 200 👩‍💻", "GET /orders → 200 👩‍💻"},
+		"colours":                  {"\x1b[1;31merror\x1b[0m", "error"},
+		"cursor movement":          {"a\x1b[2K\x1b[1Ab", "ab"},
+		"8-bit sequences":          {"a\u009b31mb", "ab"},
+		"window title":             {"a\x1b]0;pwned\x07b", "ab"},
+		"link":                     {"\x1b]8;;http://x\x1b\\text\x1b]8;;\x1b\\", "text"},
+		"device control string":    {"a\x1bPq#0\x1b\\b", "ab"},
+		"unended sequence":         {"a\x1b]0;b", "a␛]0;b"},
+		"line breaks":              {"a\nb\r\nc\n", "a ⏎ b ⏎ c"},
+		"Unicode line breaks":      {"a\u2028b\u0085c", "a ⏎ b ⏎ c"},
+		"carriage return":          {"real\rfake", "real␍fake"},
+		"tab":                      {"a\tb", "a    b"},
+		"backspace and bell":       {"a\bb\a", "a␈b␇"},
+		"bidirectional override":   {"a\u202eb\u2066c", `a\u202eb\u2066c`},
+		"invisible characters":     {"pass\u200bword\ufeff\u00ad", `pass\u200bword\ufeff\u00ad`},
+		"invalid UTF-8":            {"a\xffb", "a\uFFFDb"},
+		"delete and C1 characters": {"a\x7fb\u0099", `a\u007fb\u0099`},
+		"tag characters":           {"a\U000E0041", `a\ue0041`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Clean(c.in); got != c.want {
+				t.Errorf("Clean(%q) = %q, want %q", c.in, got, c.want)
+			}
+		})
+	}
+}
+
+// FuzzClean: whatever comes in, one line without control characters comes out,
+// and cleaning it again changes nothing.
+func FuzzClean(f *testing.F) {
+	for _, s := range []string{"", "a\x1b[31mb", "\x1b\x1b[m[31m", "\u202e", "\xff\x9b", "a\r\n\r\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Clean(s)
+		if !isClean(got) {
+			t.Errorf("Clean(%q) = %q, which is not clean", s, got)
+		}
+		if again := Clean(got); again != got {
+			t.Errorf("Clean(Clean(%q)) = %q, want %q", s, again, got)
+		}
+	})
+}
+
+// plant fills every string of a value with a new canary each, and reports them.
+func plant(v reflect.Value, name string, canaries *[]string) {
+	switch v.Kind() {
+	case reflect.String:
+		c := fmt.Sprintf("Canary-%s-%d-x", name, len(*canaries))
+		*canaries = append(*canaries, c)
+		v.SetString("see " + c + " here")
+	case reflect.Pointer:
+		if strings.Count(name, "Also") > 1 {
+			return // failures hold failures
+		}
+		v.Set(reflect.New(v.Type().Elem()))
+		plant(v.Elem(), name, canaries)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range 2 {
+			plant(v.Index(i), name, canaries)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.Type.Kind() != reflect.Interface {
+				plant(v.Field(i), name+f.Name, canaries)
+			}
+		}
+	}
+}
+
+func everyEvent() []event.Event {
+	return []event.Event{
+		event.Stage{}, event.Build{}, event.Log{}, event.Check{}, event.Task{}, event.Deployment{}, event.ServiceEvent{},
+		event.Diff{}, event.Note{}, event.Heartbeat{}, event.Result{},
+	}
+}
+
+// Canaries planted in every field of every event never come out, in any mode.
+func TestOutput_masksSecretsInEveryField(t *testing.T) {
+	var canaries []string
+	var steps []step
+	for _, e := range everyEvent() {
+		v := reflect.New(reflect.TypeOf(e)).Elem()
+		plant(v, string(e.Kind()), &canaries)
+		planted := v.Interface().(event.Event)
+		steps = append(steps, step{0, "stage", planted})
+		for _, shown := range variants(planted) { // as renderers really show them
+			steps = append(steps, step{1, "stage", shown})
+		}
+	}
+	if len(canaries) < 80 {
+		t.Fatalf("only %d canaries were planted", len(canaries))
+	}
+	for _, mode := range []Mode{Plain, TTY, JSON, GitHub} {
+		t.Run(string(mode), func(t *testing.T) {
+			open := draw(t, mode, nil, steps...).both()
+			seen := 0
+			for _, c := range canaries {
+				if strings.Contains(open, c) {
+					seen++
+				}
+			}
+			if least := map[Mode]int{JSON: len(canaries)}[mode]; seen < max(least, 30) {
+				t.Errorf("without a redactor %d of %d canaries are seen: the test shows nothing", seen, len(canaries))
+			}
+			masked := draw(t, mode, redact.New(canaries...), steps...).both()
+			for _, c := range canaries {
+				if strings.Contains(masked, c) {
+					t.Errorf("the output shows %s", c)
+				}
+			}
+		})
+	}
+}
+
+// variants are an event with the statuses and outcomes that decide how it is
+// shown.
+func variants(e event.Event) []event.Event {
+	var out []event.Event
+	switch e := e.(type) {
+	case event.Stage:
+		for _, e.Status = range []event.Status{event.Done, event.Failed, event.Skipped} {
+			out = append(out, e)
+		}
+	case event.Build:
+		for _, e.Status = range []event.Status{event.Started, event.Done, event.Failed} {
+			e.Seconds = 5
+			out = append(out, e)
+		}
+	case event.Check:
+		for _, e.Status = range []event.Status{event.Done, event.Warned, event.Failed} {
+			out = append(out, e)
+		}
+	case event.Task:
+		e.Status = "STOPPED"
+		out = append(out, e)
+	case event.Note:
+		e.Level = event.Warn
+		out = append(out, e)
+	case event.Result:
+		for o, exit := range map[event.Outcome]int{event.Released: 0, event.Refused: 4, event.RolledBack: 3} {
+			e.Outcome, e.ExitCode = o, exit
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func TestOutput_masksWhatLooksLikeASecret(t *testing.T) {
+	cause := fmt.Errorf("dial postgres://app:hunter2@db failed, Authorization: Bearer hunter2, AWS_SECRET_ACCESS_KEY=hunter2")
+	f := event.Fail(event.CodeInternal, "connect").Because(cause)
+	for _, mode := range []Mode{Plain, TTY, JSON, GitHub} {
+		got := draw(t, mode, nil, step{0, "watch", event.Log{Text: cause.Error()}}, step{0, "", failed(event.FailedRun, 1, f)}).both()
+		if strings.Contains(got, "hunter2") {
+			t.Errorf("%s shows a secret:\n%s", mode, got)
+		}
+		if !strings.Contains(got, "connect: dial postgres://***@db") {
+			t.Errorf("%s does not show the cause:\n%s", mode, got)
+		}
+	}
+	if f.Cause == nil || f.Evidence != nil {
+		t.Error("drawing changed the failure")
+	}
+}
+
+// A secret that control characters interrupt does not come back together when
+// they are taken out.
+func TestOutput_masksInterruptedSecrets(t *testing.T) {
+	for _, mode := range []Mode{Plain, JSON} {
+		got := draw(t, mode, redact.New("hunter2hunter2"), step{0, "watch", event.Log{Text: "hunter2\x1b[0mhunter2"}}).both()
+		if strings.Contains(got, "hunter2") {
+			t.Errorf("%s shows the secret: %s", mode, got)
+		}
+	}
+}
+
+// Foreign text cannot forge lines, in any field of any event.
+func TestOutput_foreignTextStaysOnItsLine(t *testing.T) {
+	const evil = "x\n::error::forged\r\n+99:99 [1/1 fake] done\x1b[2K\u202e ##[error]forged"
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		var none []string
+		plant(v, "", &none)
+		replaceStrings(v, evil)
+	}
+	var steps []step
+	for _, e := range everyEvent() {
+		v := reflect.New(reflect.TypeOf(e)).Elem()
+		fill(v)
+		for _, shown := range append(variants(v.Interface().(event.Event)), v.Interface().(event.Event)) {
+			steps = append(steps, step{0, "watch", shown})
+		}
+	}
+	for _, mode := range []Mode{Plain, GitHub} {
+		s := draw(t, mode, nil, steps...)
+		for _, l := range strings.Split(s.stderr.String(), "\n") {
+			command := strings.HasPrefix(strings.TrimSpace(l), "::error::") || strings.Contains(l, "##[") && mode == GitHub
+			if command || strings.HasPrefix(l, "+99:99") || !isClean(l) {
+				t.Errorf("%s lets a line be forged: %q", mode, l)
+			}
+		}
+	}
+	for _, l := range strings.Split(strings.TrimSpace(draw(t, JSON, nil, steps...).stdout.String()), "\n") {
+		if !json.Valid([]byte(l)) || strings.ContainsFunc(l, harmful) {
+			t.Errorf("not a clean line of JSON: %q", l)
+		}
+	}
+}
+
+func replaceStrings(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Pointer:
+		if !v.IsNil() {
+			replaceStrings(v.Elem(), text)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			replaceStrings(v.Index(i), text)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && f.Type.Kind() != reflect.Interface {
+				replaceStrings(v.Field(i), text)
+			}
+		}
+	}
+}
+
+func TestJSON_agreesWithTheStructs(t *testing.T) {
+	steps := append(goodRun(), crashRun()...)
+	steps = append(steps, step{0, "build", event.Build{Step: "x", Line: "tab\t \"quote\" <&> é 👩‍💻 \u2028"}})
+	lines := strings.Split(strings.TrimSpace(draw(t, JSON, nil, steps...).stdout.String()), "\n")
+	if len(lines) != len(steps) {
+		t.Fatalf("%d lines for %d events", len(lines), len(steps))
+	}
+	for i, line := range lines {
+		got := reflect.New(reflect.TypeOf(steps[i].event))
+		if err := json.Unmarshal([]byte(line), got.Interface()); err != nil {
+			t.Fatalf("line %d: %v\n%s", i+1, err, line)
+		}
+		want := sanitizer{}.record(event.Record{Event: steps[i].event}).Event
+		if d := cmp.Diff(want, got.Elem().Interface(), cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("line %d (-event +decoded):\n%s", i+1, d)
+		}
+	}
+}
+
+func TestJSON_leavesOutAndNeverNull(t *testing.T) {
+	s := draw(t, JSON, nil,
+		step{0, "", event.Diff{From: "a", To: "b"}},
+		step{0.0015, "watch", event.ServiceEvent{ID: "e", Message: "m"}},
+		step{0, "", event.Result{Outcome: event.Refused, Failure: event.Fail(event.CodeUsage, "m")}})
+	want := `{"v":1,"seq":1,"time":"2026-11-22T09:14:00.000Z","type":"diff","from":"a","to":"b","lines":[]}
+{"v":1,"seq":2,"time":"2026-11-22T09:14:00.001Z","type":"serviceEvent","stage":"watch","id":"e","message":"m"}
+{"v":1,"seq":3,"time":"2026-11-22T09:14:00.000Z","type":"result","outcome":"refused","exitCode":0,"command":"","failure":{"code":"USAGE","message":"m","evidence":[],"logs":[],"hints":[],"next":[]},"stages":[],"timings":{"totalSeconds":0}}
+`
+	if d := cmp.Diff(want, s.stdout.String()); d != "" {
+		t.Errorf("lines (-want +got):\n%s", d)
+	}
+	if s.stderr.Len() > 0 {
+		t.Errorf("stderr = %q, want nothing", s.stderr.String())
+	}
+}
+
+func TestWriteObject(t *testing.T) {
+	type part struct {
+		At time.Time `json:"at,omitzero"`
+		N  int32     `json:"n"`
+	}
+	type answer struct {
+		Name  string            `json:"name"`
+		Parts []part            `json:"parts"`
+		Tags  map[string]string `json:"tags"`
+		None  map[string]string `json:"none,omitempty"`
+		inner string
+	}
+	var b bytes.Buffer
+	a := answer{Name: "a\x1b[31m secret1", Tags: map[string]string{"b": "secret1", "a": "1"}, inner: "x"}
+	if err := WriteObject(&b, redact.New("secret1"), &a); err != nil {
+		t.Fatal(err)
+	}
+	a.Parts, a.Tags = []part{{At: begin, N: 3}}, nil
+	if err := WriteObject(&b, nil, a); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"name":"a\u001b[31m ***","parts":[],"tags":{"a":"1","b":"***"}}
+{"name":"a\u001b[31m secret1","parts":[{"at":"2026-11-22T09:14:00.000Z","n":3}],"tags":{}}
+`
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("objects (-want +got):\n%s", d)
+	}
+	if err := WriteObject(&b, nil, 3); err == nil {
+		t.Error("WriteObject(3) = nil, want an error")
+	}
+}

@@ -1,0 +1,64 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+)
+
+// Exception names by which AWS says the same three things over and over
+// (Common Errors, ECS API reference; STS API reference).
+var (
+	deniedCodes  = []string{"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"}
+	expiredCodes = []string{"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationTokenException", "MissingAuthenticationToken"}
+)
+
+// fromAWS turns an error of an API call into a failure with a mend. doing is
+// the operation and its object; permission is the IAM action that it needs.
+func fromAWS(err error, doing, permission string) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var known *event.Failure
+	if errors.As(err, &known) {
+		return err
+	}
+	code := apiCode(err)
+	switch {
+	case slices.Contains(deniedCodes, code):
+		return event.Fail(event.CodeAccessDenied, "may not "+doing).Because(err).
+			Hint("give the caller the permission " + permission)
+	case slices.Contains(expiredCodes, code):
+		return event.Fail(event.CodeCredentials, "AWS does not accept the credentials").Because(err).
+			Hint("sign in again (aws sso login, or the way your credentials are made), then run this once more").
+			Try("aws sts get-caller-identity")
+	case code == "ClusterNotFoundException":
+		return event.Fail(event.CodeNotFound, "cannot "+doing+": the cluster does not exist").Because(err)
+	case code == "ThrottlingException":
+		return event.Fail(event.CodeInternal, "cannot "+doing+": AWS throttles this account").Because(err).
+			Hint("other tools may be polling the same account; try again in a minute")
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// apiCode is AWS's name of the error, or "" when no answer came.
+func apiCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// answered says whether AWS answered the call with a refusal, so that it had no
+// effect. A fault of the server, or no answer at all, leaves that open.
+func answered(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorFault() != smithy.FaultServer && !strings.HasPrefix(api.ErrorCode(), "Server")
+}

@@ -1,0 +1,288 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
+	"github.com/weelo/weelo-deploy/internal/history"
+	"github.com/weelo/weelo-deploy/internal/taskdef"
+)
+
+// watch follows our deployment until it serves and has baked, or fails.
+func (r *Run) watch(ctx context.Context) (string, error) {
+	v, err := r.watcher("watch").Watch(ctx, r.subject(), health.Policy{Timeout: r.Timeout, Tolerate: r.Tolerate, Bake: r.Bake})
+	if err != nil {
+		return "", err
+	}
+	if v.Outcome != health.Serving && v.Failure == nil {
+		v.Failure = event.Fail(event.CodeTaskFailed, "the deployment of "+r.next.Name()+" failed")
+	}
+	r.verdict = &v
+	if v.Outcome != health.Serving {
+		return "", v.Failure
+	}
+	return fmt.Sprintf("%s serves, %d/%d running", r.next.Name(), v.Running, v.Desired), nil
+}
+
+func (r *Run) subject() health.Subject {
+	s := health.Subject{
+		Cluster: r.Cluster, Service: r.Service, Deployment: r.deployed.ID, TaskDefinition: r.deployed.TaskDefinition,
+		CreatedAt: r.deployed.CreatedAt, Definition: r.next,
+	}
+	if r.goal != nil {
+		s.Previous = r.goal.TaskDefinition
+	}
+	return s
+}
+
+// conclude brings the service to a known state and records on the revision how
+// it went.
+func (r *Run) conclude(ctx context.Context) (string, error) {
+	var detail string
+	var err error
+	switch {
+	case r.verdict == nil:
+		err = r.lostSight()
+	case r.verdict.Outcome == health.Serving:
+		detail, err = r.proven(ctx)
+	case r.verdict.Outcome == health.Superseded:
+		err = r.superseded(*r.verdict)
+	default:
+		detail, err = r.failed(ctx)
+	}
+	return detail, err
+}
+
+// lostSight ends a run that could not go on watching: the deployment goes on
+// without it.
+func (r *Run) lostSight() error {
+	f := event.Fail(event.CodeInternal, "the deployment can no longer be watched; it goes on, and nothing was rolled back").
+		Try(r.command("watch"), r.command("rollback"))
+	r.fail(event.FailedRun, event.ExitUnhealthy, f)
+	return f
+}
+
+func (r *Run) proven(ctx context.Context) (string, error) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	r.result.Outcome, r.result.ExitCode = event.Released, event.ExitOK
+	if r.foreign {
+		r.result.Outcome = event.Watched
+		r.serving(ctx)
+		return r.next.Name() + " serves", nil
+	}
+	r.restoreBackstop(ctx)
+	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Proven, "")
+	r.result.Image = r.reference()
+	r.serving(ctx)
+	detail := r.next.Name() + " is proven"
+	if r.goal != nil && r.goal.TaskDefinition != r.deployed.TaskDefinition {
+		r.result.Next = []string{r.command("rollback " + history.Revision(r.goal.TaskDefinition))}
+	}
+	return detail, nil
+}
+
+// concludeUnchanged ends a release that found nothing to do.
+func (r *Run) concludeUnchanged() {
+	r.result.Outcome, r.result.ExitCode = event.Unchanged, event.ExitOK
+	r.result.TaskDefinition = r.pre.current.ARN()
+	if p := history.Primary(r.pre.service); p != nil {
+		r.result.Deployment = aws.ToString(p.Id)
+	}
+	r.result.Image = r.reference()
+	r.result.Serving, r.result.ServingNow = ServingARN(r.pre.service), Serves(r.pre.service)
+}
+
+func (r *Run) superseded(v health.Verdict) error {
+	f := v.Failure
+	if f == nil {
+		f = event.Fail(event.CodeSuperseded, "another deployment took over")
+	}
+	f.Try(r.command("status"), r.command("watch"))
+	r.fail(event.Superseded, event.ExitSuperseded, f)
+	ctx, cancel := afterwards(context.Background())
+	defer cancel()
+	r.serving(ctx)
+	return f
+}
+
+// fail writes a failure after the deploy stage into the result.
+func (r *Run) fail(o event.Outcome, exit int, f *event.Failure) {
+	if f.Stage == "" {
+		f.Stage = "watch"
+	}
+	r.result.Outcome, r.result.ExitCode, r.result.Failure = o, exit, f
+	r.result.Image = r.reference()
+}
+
+// failed goes back to the target, unless that was switched off, there is none,
+// or ECS did it already.
+func (r *Run) failed(ctx context.Context) (string, error) {
+	v := *r.verdict
+	watching, cancel := context.WithTimeout(ctx, r.backWithin())
+	defer cancel()
+	if r.NoRollback || r.NeverRollBack || r.goal == nil {
+		return "", r.stayFailed(ctx, v)
+	}
+	var back health.Verdict
+	var err error
+	if v.Outcome == health.RolledBackByECS {
+		r.goingBack = true
+		back, err = r.watchReturn(watching, r.ecsReturn())
+	} else {
+		back, err = r.goBack(watching, v)
+	}
+	if interrupted(ctx) { // the rollback was called, or an interrupt came first
+		return "", context.Cause(ctx)
+	}
+	explained := r.explain(ctx, v)
+	r.result.Next = nil
+	switch {
+	case err != nil:
+		f := explained.Failure
+		f.See("the rollback failed: " + firstLine(err))
+		f.Try(r.command("status"), r.command("rollback "+history.Revision(r.goal.TaskDefinition)))
+		r.fail(event.FailedRun, event.ExitUnhealthy, f)
+		r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+		r.serving(ctx)
+		return "", fmt.Errorf("roll back to %s: %w", history.Name(r.goal.TaskDefinition), err)
+	case back.Outcome == health.Superseded:
+		return "", r.superseded(back)
+	case back.Outcome != health.Serving:
+		f := explained.Failure
+		if back.Failure != nil {
+			f.See("the rollback to " + history.Name(r.goal.TaskDefinition) + " did not complete: " + back.Failure.Error())
+		}
+		f.Try(r.command("status"), r.command("watch"))
+		r.fail(event.FailedRun, event.ExitUnhealthy, f)
+		r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+		r.serving(ctx)
+		return "", f
+	}
+	return r.rolledBack(ctx, explained.Failure)
+}
+
+func (r *Run) rolledBack(ctx context.Context, f *event.Failure) (string, error) {
+	r.restoreBackstop(ctx)
+	f.Try(r.command("history"))
+	r.fail(event.RolledBack, event.ExitRolledBack, f)
+	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+	if r.goal.Deploy != r.deployed.TaskDefinition {
+		r.tagOutcome(ctx, r.goal.TaskDefinition, history.Proven, "")
+		r.deregisterFailed(ctx)
+	}
+	r.serving(ctx)
+	return "back to " + history.Name(r.goal.TaskDefinition), nil
+}
+
+// stayFailed ends a release that failed and is not rolled back.
+func (r *Run) stayFailed(ctx context.Context, v health.Verdict) error {
+	f := r.explain(ctx, v).Failure
+	why := "rolling back is switched off"
+	if r.goal == nil {
+		why = "there is no revision to go back to"
+	}
+	f.See("nothing was rolled back: " + why)
+	if r.goal != nil {
+		f.Try(r.command("rollback " + history.Revision(r.goal.TaskDefinition)))
+	}
+	f.Try(r.command("status"))
+	r.fail(event.FailedRun, event.ExitUnhealthy, f)
+	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+	r.serving(ctx)
+	return f
+}
+
+// explain adds the last log lines of the task that died, after the rollback was
+// called: reading logs must not delay it.
+func (r *Run) explain(ctx context.Context, v health.Verdict) health.Verdict {
+	v = r.watcher("conclude").Explain(ctx, r.subject(), v)
+	if v.Failure == nil {
+		v.Failure = event.Fail(event.CodeTaskFailed, "the deployment failed")
+	}
+	return v
+}
+
+func (r *Run) deregisterFailed(ctx context.Context) {
+	if r.KeepFailed || !r.registered || r.pre.ledger.EverProven(r.deployed.TaskDefinition) {
+		return
+	}
+	name := history.Name(r.deployed.TaskDefinition)
+	if err := (taskdef.Client{API: r.ECS}).Deregister(ctx, r.deployed.TaskDefinition); err != nil {
+		r.note("conclude", event.Warn, fmt.Sprintf("%s never succeeded and could not be deregistered: %v", name, err))
+		return
+	}
+	r.note("conclude", event.Info, name+" never succeeded and is deregistered, so that the newest revision of the family is a proven one (--keep-failed keeps it)")
+}
+
+// tagOutcome records how a revision fared on this service. A tag that cannot be
+// written is told and changes nothing else.
+func (r *Run) tagOutcome(ctx context.Context, arn string, k history.Kind, code event.Code) {
+	if arn == "" {
+		return
+	}
+	set := map[string]string{history.OutcomeKey(r.Cluster, r.Service): history.OutcomeValue(k, r.now())}
+	var remove []string
+	if k == history.Failed {
+		set[history.KeyCode] = string(code)
+	} else {
+		remove = append(remove, history.KeyCode)
+	}
+	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, arn, set, remove); err != nil {
+		r.note("conclude", event.Warn, fmt.Sprintf("%s could not be tagged as %s: %v", history.Name(arn), k, err))
+	}
+}
+
+// restoreBackstop gives the service its own circuit breaker setting back.
+func (r *Run) restoreBackstop(ctx context.Context) {
+	before := r.deployed.Backstop
+	if before == nil {
+		return
+	}
+	if !before.Enable {
+		before = &types.DeploymentCircuitBreaker{ResetOnHealthyTask: before.ResetOnHealthyTask, ThresholdConfiguration: before.ThresholdConfiguration, Rollback: before.Rollback}
+	}
+	_, err := r.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{
+		Cluster: &r.Cluster, Service: &r.Service,
+		DeploymentConfiguration: &types.DeploymentConfiguration{DeploymentCircuitBreaker: before},
+	})
+	if err != nil {
+		r.note("conclude", event.Warn, fmt.Sprintf("the service's circuit breaker could not be set back to %s: %v", formatBreaker(before), err))
+		return
+	}
+	r.deployed.Backstop = nil
+	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, r.deployed.TaskDefinition, nil, []string{history.KeyBackstop}); err != nil {
+		r.note("conclude", event.Warn, fmt.Sprintf("%s could not be untagged: %v", history.Name(r.deployed.TaskDefinition), err))
+	}
+	if arn, _ := r.earlierBackstop(); arn != "" && arn != r.deployed.TaskDefinition {
+		// Best effort: the setting is restored, the old note about it is only stale.
+		_ = taskdef.Client{API: r.ECS}.Tag(ctx, arn, nil, []string{history.KeyBackstop})
+	}
+}
+
+// serving reads what serves now into the result.
+func (r *Run) serving(ctx context.Context) {
+	s, err := r.site().Read(ctx)
+	if err != nil {
+		r.result.ServingNow = "not known: " + firstLine(err)
+		return
+	}
+	r.result.Serving, r.result.ServingNow = ServingARN(s), Serves(s)
+}
+
+// backWithin bounds a rollback as a whole.
+func (r *Run) backWithin() time.Duration { return r.timeout() + 5*time.Minute }
+
+func (r *Run) timeout() time.Duration {
+	if r.Timeout <= 0 {
+		return 10 * time.Minute
+	}
+	return r.Timeout
+}

@@ -1,0 +1,136 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
+	"github.com/weelo/weelo-deploy/internal/history"
+)
+
+// goBack sends the service back to the target and watches it arrive.
+func (r *Run) goBack(ctx context.Context, v health.Verdict) (health.Verdict, error) {
+	if !v.DetectedAt.IsZero() {
+		r.result.Timings.DetectSeconds = r.now().Sub(v.DetectedAt).Round(time.Microsecond).Seconds()
+	}
+	call, cancel := inFlight(ctx)
+	ret, err := r.callBack(call)
+	cancel()
+	if err != nil {
+		return health.Verdict{}, err
+	}
+	r.goingBack = ret != nil
+	if ret == nil { // somebody else deployed meanwhile
+		s, err := r.site().Read(ctx)
+		if err != nil {
+			return health.Verdict{}, err
+		}
+		p := history.Primary(s)
+		return health.Verdict{Outcome: health.Superseded, Failure: event.Fail(event.CodeSuperseded,
+			fmt.Sprintf("another deployment took over before the rollback: %s (%s)", shortARN(p.TaskDefinition), aws.ToString(p.Id)))}, nil
+	}
+	return r.watchReturn(ctx, *ret)
+}
+
+// callBack makes the one call that starts the rollback. ECS's own way back is
+// taken while our deployment is in progress: it restores the last successful
+// service revision, digests included (StopServiceDeployment, ECS API reference).
+// Whatever goes wrong with it, the service is read again and sent to the target
+// by UpdateService. nil without an error means that somebody else's deployment
+// has taken over, and nothing was called.
+func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
+	if r.deployed.ServiceDeployment == "" && r.verdict != nil {
+		r.deployed.ServiceDeployment = r.verdict.ServiceDeployment
+	}
+	if r.deployed.ServiceDeployment == "" {
+		r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
+	}
+	if r.nativeFits() {
+		began := r.now()
+		_, err := r.ECS.StopServiceDeployment(ctx, &ecs.StopServiceDeploymentInput{
+			ServiceDeploymentArn: &r.deployed.ServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback,
+		}, once)
+		if err == nil {
+			r.note("conclude", event.Info, "rolling back to "+history.Name(r.goal.TaskDefinition)+" by stopping our service deployment")
+			return r.nativeReturn(began), nil
+		}
+		r.note("conclude", event.Info, fmt.Sprintf("ECS does not roll our deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
+	}
+	now, err := r.site().Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := history.Primary(now)
+	if p != nil && aws.ToString(p.Id) != r.deployed.ID {
+		if r.isGoal(aws.ToString(p.TaskDefinition)) && strings.Contains(aws.ToString(p.RolloutStateReason), "rolling back") || r.isGoal(aws.ToString(p.TaskDefinition)) && history.Completed(now) {
+			return r.ecsReturnAt(r.now()), nil // ECS was faster
+		}
+		return nil, nil
+	}
+	svc, err := r.update(ctx, &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: &r.goal.Deploy, ForceNewDeployment: true}, now)
+	if err != nil {
+		return nil, err
+	}
+	back := history.Primary(svc)
+	r.note("conclude", event.Info, fmt.Sprintf("rolling back: deployed %s again (%s)", history.Name(r.goal.Deploy), aws.ToString(back.Id)))
+	return &health.Return{
+		Cluster: r.Cluster, Service: r.Service, Target: r.goal.Deploy, Deployment: aws.ToString(back.Id),
+		Abandoned: r.deployed.ID, Began: aws.ToTime(back.CreatedAt),
+	}, nil
+}
+
+// nativeFits says whether ECS's own way back leads to the target: our service
+// deployment is known, not finished, and the target is what ECS restores, the
+// last service revision that succeeded.
+func (r *Run) nativeFits() bool {
+	if r.deployed.ServiceDeployment == "" || r.goal == nil || r.finished() {
+		return false
+	}
+	proofs := r.pre.ledger.Proofs()
+	return len(proofs) > 0 && proofs[len(proofs)-1].TaskDefinition == r.goal.TaskDefinition
+}
+
+// finished says whether our deployment completed before it failed (in bake): a
+// finished service deployment cannot be stopped.
+func (r *Run) finished() bool { return r.verdict != nil && r.verdict.Completed }
+
+func (r *Run) isGoal(arn string) bool {
+	return r.goal != nil && (arn == r.goal.TaskDefinition || arn == r.goal.Deploy)
+}
+
+func (r *Run) nativeReturn(began time.Time) *health.Return {
+	return &health.Return{
+		Cluster: r.Cluster, Service: r.Service, Target: r.goal.TaskDefinition, Abandoned: r.deployed.ID,
+		ServiceDeployment: r.deployed.ServiceDeployment, Began: began,
+	}
+}
+
+func (r *Run) ecsReturnAt(began time.Time) *health.Return { return r.nativeReturn(began) }
+
+// ecsReturn follows a rollback that ECS began by itself.
+func (r *Run) ecsReturn() health.Return {
+	if r.deployed.ServiceDeployment == "" {
+		ctx, cancel := afterwards(context.Background())
+		defer cancel()
+		r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
+	}
+	return *r.nativeReturn(r.now())
+}
+
+func (r *Run) watchReturn(ctx context.Context, ret health.Return) (health.Verdict, error) {
+	return r.watcher("conclude").WatchReturn(ctx, ret, health.Policy{Timeout: r.timeout()})
+}
+
+func reason(err error) string {
+	if c := apiCode(err); c != "" {
+		return c
+	}
+	return err.Error()
+}

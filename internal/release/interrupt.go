@@ -1,0 +1,143 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
+	"github.com/weelo/weelo-deploy/internal/history"
+)
+
+// Interrupt is the cause of a context that a signal ended.
+type Interrupt struct {
+	Signal string // "SIGINT"
+	Code   int    // exit code
+	// Hangup is set for SIGHUP: the terminal is gone, which is never a wish to roll
+	// back.
+	Hangup bool
+}
+
+func (i *Interrupt) Error() string { return "interrupted by " + i.Signal }
+
+// secondWithin is how long a second Ctrl-C on a terminal means "roll back".
+const secondWithin = 5 * time.Second
+
+// oneCall bounds the rollback of a run that a CI system cancelled. GitHub
+// Actions sends SIGINT, SIGTERM 7.5 s later, and kills 2.5 s after that.
+const oneCall = 6 * time.Second
+
+func interrupted(ctx context.Context) bool { return ctx.Err() != nil }
+
+func causeOf(ctx context.Context) *Interrupt {
+	var i *Interrupt
+	if errors.As(context.Cause(ctx), &i) {
+		return i
+	}
+	return &Interrupt{Signal: "a cancelled context", Code: event.ExitInterrupt}
+}
+
+// interrupt ends a run that a signal stopped. Before the deploy stage nothing
+// has happened; after it, the signal's meaning depends on who sent it.
+func (r *Run) interrupt(ctx context.Context) {
+	sig := causeOf(ctx)
+	stage := "the start"
+	if n := len(r.stages); n > 0 {
+		stage = r.stages[n-1].Name
+	}
+	r.result.Outcome, r.result.ExitCode = event.InterruptedO, sig.Code
+	f := event.Fail(event.CodeInterrupted, fmt.Sprintf("%s in stage %s", sig.Error(), stage))
+	f.Stage = stage
+	r.result.Failure = f
+	if r.deployed == nil {
+		r.dropUnused(ctx)
+		f.See("nothing was deployed")
+		if r.pre.service.ServiceName != nil {
+			r.result.Serving, r.result.ServingNow = ServingARN(r.pre.service), Serves(r.pre.service)
+		}
+		return
+	}
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), oneCall)
+	defer cancel()
+	switch {
+	case r.goingBack:
+		f.See("the rollback to "+history.Name(r.goal.TaskDefinition)+" goes on in ECS").Try(r.command("watch"), r.command("status"))
+	case sig.Hangup && r.OnInterrupt != InterruptRollback, r.OnInterrupt == InterruptDetach:
+		r.detach(f)
+	case r.Terminal && r.OnInterrupt == InterruptAuto:
+		if r.secondCtrlC() {
+			r.rollBackNow(context.WithoutCancel(ctx), f)
+			return
+		}
+		r.detach(f)
+	default:
+		r.oneCallBack(free, f)
+	}
+	r.serving(free)
+}
+
+func (r *Run) detach(f *event.Failure) {
+	f.See(fmt.Sprintf("the deployment of %s goes on in ECS, and nobody watches it", history.Name(r.deployed.TaskDefinition))).
+		Try(r.command("watch"), r.command("rollback"))
+}
+
+// secondCtrlC says at once what goes on, and waits a moment for the second one.
+func (r *Run) secondCtrlC() bool {
+	r.note("watch", event.Warn, fmt.Sprintf("stopped watching; the deployment of %s goes on. Press Ctrl-C again within %d s to roll back", history.Name(r.deployed.TaskDefinition), int(secondWithin.Seconds())))
+	t := time.NewTimer(secondWithin)
+	defer t.Stop()
+	select {
+	case <-r.Interrupts:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// rollBackNow is the second Ctrl-C: a rollback that is watched to its end.
+func (r *Run) rollBackNow(ctx context.Context, f *event.Failure) {
+	r.verdict = &health.Verdict{Outcome: health.Failing, Failure: f}
+	if s, err := r.site().Read(ctx); err == nil {
+		r.verdict.Completed = r.oursCompleted(s)
+	}
+	if _, err := r.failed(ctx); err != nil && r.result.Outcome == event.InterruptedO {
+		r.fail(event.FailedRun, event.ExitUnhealthy, f.See(firstLine(err)))
+	}
+}
+
+// oneCallBack is a cancelled CI step: our deployment is taken back by one call
+// while it is in progress, and left alone once it completed.
+func (r *Run) oneCallBack(ctx context.Context, f *event.Failure) {
+	name := history.Name(r.deployed.TaskDefinition)
+	s, err := r.site().Read(ctx)
+	switch {
+	case err != nil:
+		f.See("the service could not be read: "+firstLine(err)).Try(r.command("status"), r.command("rollback"))
+		return
+	case r.oursCompleted(s):
+		f.See(name + " completed its deployment and serves; it was not watched to the end").Try(r.command("watch"))
+		return
+	case r.goal == nil || r.NoRollback || r.NeverRollBack:
+		f.See("nothing was rolled back: there is no way back, or it is switched off").Try(r.command("status"))
+		return
+	}
+	ret, err := r.callBack(ctx)
+	switch {
+	case err != nil:
+		f.See("the rollback could not be started: "+firstLine(err)).Try(r.command("rollback"), r.command("status"))
+	case ret == nil:
+		f.See("another deployment took over; nothing was rolled back").Try(r.command("status"))
+	default:
+		f.See("the rollback to "+history.Name(r.goal.TaskDefinition)+" was started and goes on in ECS").Try(r.command("watch"), r.command("status"))
+	}
+}
+
+func (r *Run) oursCompleted(s types.Service) bool {
+	p := history.Primary(s)
+	return p != nil && aws.ToString(p.Id) == r.deployed.ID && history.Completed(s)
+}

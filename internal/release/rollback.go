@@ -1,0 +1,292 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
+	"github.com/weelo/weelo-deploy/internal/history"
+)
+
+// rollbackStages are the way back by hand.
+var rollbackStages = []stage{
+	{name: "preflight", run: (*Run).rollbackPreflight},
+	{name: "register", run: (*Run).rollbackRegister, change: true},
+	{name: "deploy", run: (*Run).rollbackDeploy, change: true},
+	{name: "watch", run: (*Run).rollbackWatch, change: true},
+	{name: "conclude", run: (*Run).rollbackConclude, change: true, after: true},
+}
+
+// Rollback goes back by hand: to the named revision ("27", "family:27" or an
+// ARN), or without a name to the proven revision before the one that serves.
+// force allows a named revision that never succeeded on this service. It needs
+// neither an engine nor a work tree.
+func (r *Run) Rollback(ctx context.Context, revision string, force bool) event.Result {
+	r.began = r.now()
+	r.result = event.Result{Command: r.Command, Cluster: r.Cluster, Service: r.Service}
+	r.back = &byHand{revision: revision, force: force}
+	r.run(ctx, rollbackStages)
+	return r.finish()
+}
+
+// byHand is the state of a rollback by hand.
+type byHand struct {
+	revision string
+	force    bool
+	from     string // the ARN that the service leaves
+	// following is set when a rollback to the target is in progress already.
+	following bool
+	ret       *health.Return
+	verdict   *health.Verdict
+}
+
+func (r *Run) rollbackPreflight(ctx context.Context) (string, error) {
+	if err := r.identify(ctx, r.out.In("preflight")); err != nil {
+		return "", err
+	}
+	if err := r.look(ctx); err != nil {
+		return "", err
+	}
+	if err := acceptable(r.pre.service); err != nil {
+		return "", err
+	}
+	p := history.Primary(r.pre.service)
+	r.back.from = aws.ToString(p.TaskDefinition)
+	if ProgressOf(r.pre.service) == RollingBack {
+		return r.followRollback(r.back.from)
+	}
+	target, err := r.byHandTarget(ctx)
+	if err != nil {
+		return "", err
+	}
+	if target.TaskDefinition == r.back.from && history.Completed(r.pre.service) {
+		r.unchanged = true
+		return history.Name(target.TaskDefinition) + " serves already", nil
+	}
+	if err := r.takeTarget(ctx, target); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("from %s back to %s (%s)", history.Name(r.back.from), history.Name(target.TaskDefinition), target.Why), nil
+}
+
+// followRollback joins a rollback that ECS is carrying out. One to another
+// revision than the one asked for has to end first.
+func (r *Run) followRollback(target string) (string, error) {
+	if want := r.back.revision; want != "" && r.resolve(want) != target {
+		return "", event.Fail(event.CodeDeploymentInProgress, "a rollback to "+history.Name(target)+" is in progress").
+			Hint("wait for it, then choose another revision").Try(r.command("watch"))
+	}
+	failed := r.newestAttempt()
+	r.goal = &goal{Target: history.Target{TaskDefinition: target}, Deploy: target}
+	r.result.Stable = target
+	r.back.from, r.back.following = failed.TaskDefinition, true
+	r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: target, ServiceDeployment: failed.ARN, Began: r.now()}
+	return "a rollback to " + history.Name(target) + " is in progress already: following it", nil
+}
+
+func (r *Run) byHandTarget(ctx context.Context) (*history.Target, error) {
+	l := r.pre.ledger
+	if r.back.revision == "" {
+		target, passed := l.ByHand(r.pre.service)
+		for _, p := range passed {
+			r.note("preflight", event.Info, "passed over "+history.Name(p.TaskDefinition)+": "+p.Why)
+		}
+		if target == nil {
+			f := event.Fail(event.CodeNoRollbackTarget, "no revision was proven on service "+history.Short(r.Service)+" before "+history.Name(r.back.from)).
+				Hint("name a revision to deploy it").Try(r.command("history"), r.command("rollback REVISION --force"))
+			for _, p := range passed {
+				f.See(history.Name(p.TaskDefinition) + ": " + p.Why)
+			}
+			return nil, f
+		}
+		return target, nil
+	}
+	arn := r.resolve(r.back.revision)
+	if arn == "" {
+		return nil, event.Fail(event.CodeUsage, fmt.Sprintf("%q is not a revision", r.back.revision)).
+			Hint("write a revision's number (27), its name (family:27) or its ARN").Try(r.command("history"))
+	}
+	target := &history.Target{TaskDefinition: arn, Why: "named by hand"}
+	for _, p := range l.Proofs() {
+		if p.TaskDefinition == arn {
+			target.At = p.At
+			if len(p.Digests) > 0 {
+				target.Digests = p.Digests
+			}
+		}
+	}
+	if l.EverProven(arn) || r.back.force {
+		return target, nil
+	}
+	f := event.Fail(event.CodeNoRollbackTarget, history.Name(arn)+" never succeeded on service "+history.Short(r.Service)).
+		Hint("--force deploys it all the same").Try(r.command("history"), r.command("rollback"))
+	for _, a := range l.Attempts {
+		if a.TaskDefinition == arn {
+			f.See(history.Name(arn) + " " + l.Verdict(a))
+		}
+	}
+	return nil, f
+}
+
+// resolve is the ARN that a revision's number, name or ARN stands for, in the
+// family that the service runs; empty when it is none of them.
+func (r *Run) resolve(revision string) string {
+	base := r.pre.current.ARN()
+	family, number, ok := strings.Cut(revision, ":")
+	switch {
+	case strings.HasPrefix(revision, "arn:"):
+		return revision
+	case ok:
+		if _, err := strconv.Atoi(number); err == nil && family != "" {
+			return history.SameFamily(base, revision)
+		}
+	default:
+		if n, err := strconv.Atoi(revision); err == nil && n > 0 {
+			return history.SameFamily(base, fmt.Sprintf("%s:%d", r.pre.current.Family(), n))
+		}
+	}
+	return ""
+}
+
+func (r *Run) takeTarget(ctx context.Context, t *history.Target) error {
+	def, why, err := usable(ctx, r.Clients, t, r.Container)
+	if err != nil {
+		return err
+	}
+	if def == nil {
+		return event.Fail(event.CodeNotFound, fmt.Sprintf("%s cannot be deployed: %s", history.Name(t.TaskDefinition), why)).Try(r.command("history"))
+	}
+	if why != "" {
+		return event.Fail(event.CodeNoRollbackTarget, fmt.Sprintf("%s cannot be deployed: %s", history.Name(t.TaskDefinition), why)).Try(r.command("history"))
+	}
+	r.pre.target, r.pre.targetDefinition = t, def
+	r.result.Stable = t.TaskDefinition
+	return nil
+}
+
+func (r *Run) rollbackRegister(ctx context.Context) (string, error) {
+	if r.back.following {
+		return "", skip("a rollback is in progress")
+	}
+	if err := r.prepareGoal(ctx); err != nil {
+		return "", err
+	}
+	if r.goal.Deploy == r.goal.TaskDefinition {
+		return "", skip("the revision can be deployed as it is")
+	}
+	return history.Name(r.goal.Deploy), nil
+}
+
+// rollbackDeploy starts the way back: ECS's own where a deployment is in
+// progress and it leads to the target, UpdateService otherwise.
+func (r *Run) rollbackDeploy(ctx context.Context) (string, error) {
+	if r.back.following {
+		return "", skip("a rollback is in progress")
+	}
+	now, err := r.site().Read(ctx)
+	if err != nil {
+		return "", err
+	}
+	p := history.Primary(now)
+	if was := history.Primary(r.pre.service); aws.ToString(p.Id) != aws.ToString(was.Id) {
+		return "", event.Fail(event.CodeChanged, fmt.Sprintf("somebody deployed %s meanwhile (%s)", shortARN(p.TaskDefinition), aws.ToString(p.Id))).
+			See("now: "+Serves(now)).Try(r.command("status"), r.command("rollback"))
+	}
+	r.deployed = &deployed{ID: aws.ToString(p.Id), TaskDefinition: aws.ToString(p.TaskDefinition), CreatedAt: aws.ToTime(p.CreatedAt)}
+	if ProgressOf(now) != Settled {
+		call, cancel := inFlight(ctx)
+		defer cancel()
+		ret, err := r.callBack(call)
+		if err != nil {
+			r.deployed = nil
+			return "", err
+		}
+		if ret == nil {
+			r.deployed = nil
+			return "", event.Fail(event.CodeChanged, "another deployment took over").Try(r.command("status"))
+		}
+		r.back.ret = ret
+	} else if err := r.deployTarget(ctx, &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: &r.goal.Deploy, ForceNewDeployment: true}); err != nil {
+		r.deployed = nil
+		return "", err
+	}
+	r.goingBack = true
+	r.result.Deployment, r.result.TaskDefinition = r.back.ret.Deployment, r.goal.Deploy
+	return history.Name(r.goal.Deploy) + " is being deployed", nil
+}
+
+func (r *Run) deployTarget(ctx context.Context, in *ecs.UpdateServiceInput) error {
+	svc, err := r.update(ctx, in, r.pre.service)
+	if err != nil {
+		return err
+	}
+	back := history.Primary(svc)
+	r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: r.goal.Deploy, Deployment: aws.ToString(back.Id),
+		Abandoned: r.deployed.ID, Began: aws.ToTime(back.CreatedAt)}
+	return nil
+}
+
+func (r *Run) rollbackWatch(ctx context.Context) (string, error) {
+	if r.deployed == nil { // following somebody's rollback
+		r.deployed = &deployed{TaskDefinition: r.back.from}
+		r.goingBack = true
+	}
+	v, err := r.watcher("watch").WatchReturn(ctx, *r.back.ret, health.Policy{Timeout: r.timeout()})
+	if err != nil {
+		return "", err
+	}
+	if v.Outcome != health.Serving && v.Failure == nil {
+		v.Failure = event.Fail(event.CodeTaskFailed, "the rollback did not complete")
+	}
+	r.back.verdict = &v
+	if v.Outcome != health.Serving {
+		return "", v.Failure
+	}
+	return fmt.Sprintf("%s serves, %d/%d running", history.Name(r.goal.Deploy), v.Running, v.Desired), nil
+}
+
+func (r *Run) rollbackConclude(ctx context.Context) (string, error) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	v := r.back.verdict
+	switch {
+	case v == nil:
+		return "", r.lostSight()
+	case v.Outcome == health.Superseded:
+		return "", r.superseded(*v)
+	case v.Outcome != health.Serving:
+		r.fail(event.FailedRun, event.ExitUnhealthy, v.Failure.Try(r.command("status"), r.command("history")))
+		r.serving(ctx)
+		return "", v.Failure
+	}
+	r.leave(ctx)
+	r.tagOutcome(ctx, r.goal.TaskDefinition, history.Proven, "")
+	if r.goal.Deploy != r.goal.TaskDefinition {
+		r.tagOutcome(ctx, r.goal.Deploy, history.Proven, "")
+	}
+	r.takeBackstop(r.back.from)
+	r.restoreBackstop(ctx)
+	r.result.Outcome, r.result.ExitCode, r.result.TaskDefinition = event.RolledBack, event.ExitOK, r.goal.Deploy
+	r.serving(ctx)
+	return history.Name(r.goal.Deploy) + " is proven", nil
+}
+
+// leave records on the revision that was rolled back how it ended, and says how
+// to undo the rollback.
+func (r *Run) leave(ctx context.Context) {
+	undo := "rollback " + history.Revision(r.back.from)
+	if r.pre.ledger.EverProven(r.back.from) {
+		r.tagOutcome(ctx, r.back.from, history.Left, "")
+	} else {
+		undo += " --force"
+		r.tagOutcome(ctx, r.back.from, history.Failed, event.CodeRolledBackByHand)
+	}
+	r.result.Next = []string{r.command(undo)}
+	r.note("conclude", event.Info, "to undo this: "+r.command(undo))
+}

@@ -1,0 +1,133 @@
+package awsjson
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// MaxBody bounds a request's body, in bytes. The largest requests that AWS
+// takes are a few MiB (PutImage manifests, PutLogEvents batches of 1 MiB).
+const MaxBody = 10 << 20
+
+// Call is one API call as an [Interceptor] sees it.
+type Call struct {
+	Service   string // "ecs", "ecr", "logs", "sts"
+	Operation string
+	Body      []byte
+	// Refuse renders an error in the protocol of the call.
+	Refuse func(err error) Answer
+}
+
+// Answer is what a call returns to its client.
+type Answer struct {
+	Status      int
+	ContentType string
+	Body        []byte
+	ErrorCode   string // "" when the call succeeded
+	Cut         bool   // close the connection instead of answering
+}
+
+// Interceptor sees every call before and after it is done; next does it. It
+// serves the faults and the log of calls.
+type Interceptor func(ctx context.Context, c Call, next func(context.Context) Answer) Answer
+
+// Mux serves several services at one address, told apart by X-Amz-Target. The
+// zero Mux serves none. It must not be changed once it serves.
+type Mux struct {
+	Intercept Interceptor // may be nil
+
+	names    map[string]string // target prefix → short name
+	services map[string]*Service
+}
+
+// Add makes the mux serve s under the short name that logs and faults use.
+func (m *Mux) Add(name string, s *Service) {
+	if m.services == nil {
+		m.names, m.services = make(map[string]string), make(map[string]*Service)
+	}
+	m.names[s.prefix], m.services[s.prefix] = name, s
+}
+
+// Service returns the service of a short name, nil when there is none.
+func (m *Mux) Service(name string) *Service {
+	for prefix, n := range m.names {
+		if n == name {
+			return m.services[prefix]
+		}
+	}
+	return nil
+}
+
+// ServeHTTP answers one call.
+func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	prefix, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !ok || r.Method != http.MethodPost {
+		Write(w, ErrorAnswer(Errorf("UnknownOperationException", 400,
+			"%s %s carries no operation in X-Amz-Target.", r.Method, r.URL.Path)))
+		return
+	}
+	body, err := ReadBody(w, r)
+	if err != nil {
+		Write(w, ErrorAnswer(err))
+		return
+	}
+	s := m.services[prefix]
+	if s == nil {
+		s = NewService(prefix) // knows no operation, and says so by name
+	}
+	name := m.names[prefix]
+	if name == "" {
+		name = prefix
+	}
+	c := Call{Service: name, Operation: operation, Body: body, Refuse: ErrorAnswer}
+	Write(w, m.Do(r.Context(), c, func(ctx context.Context) Answer { return s.answer(ctx, operation, body) }))
+}
+
+// Do runs one call through the interceptor.
+func (m *Mux) Do(ctx context.Context, c Call, next func(context.Context) Answer) Answer {
+	if m.Intercept == nil {
+		return next(ctx)
+	}
+	return m.Intercept(ctx, c, next)
+}
+
+// ReadBody reads a request's body up to [MaxBody].
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, Errorf("RequestEntityTooLargeException", 413, "The request exceeds %d bytes.", int64(MaxBody))
+	case err != nil:
+		return nil, &SerializationError{Reason: fmt.Sprintf("read the request: %s", err)}
+	}
+	return body, nil
+}
+
+// Write sends an answer, or cuts the connection when it says so.
+func Write(w http.ResponseWriter, a Answer) {
+	if a.Cut {
+		panic(http.ErrAbortHandler) // net/http's way to close without an answer
+	}
+	h := w.Header()
+	h.Set("Content-Type", a.ContentType)
+	h.Set("X-Amzn-Requestid", requestID())
+	if a.ErrorCode != "" {
+		h.Set("X-Amzn-Errortype", a.ErrorCode)
+	}
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // a client that has gone does not need the answer
+}
+
+// requestID is a random id in the form of AWS's, a version 4 UUID.
+func requestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

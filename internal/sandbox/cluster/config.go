@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"errors"
+	"time"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/task"
+)
+
+// Config is what a [Cluster] is made of. Runtime, Images and Logs are needed.
+type Config struct {
+	Account string // 12 digits; default 000000000000
+	Region  string // default us-east-1
+
+	// Speed divides AWS's waiting times; 0 is 1.
+	Speed float64
+
+	// Now is the wall clock of all timestamps; nil is time.Now.
+	Now func() time.Time
+
+	Runtime task.Runtime
+	Images  Resolver
+	Logs    LogSink
+
+	// Secrets reads the value behind a secret's valueFrom. With nil every
+	// secret has a placeholder for a value.
+	Secrets Secrets
+
+	// Isolated makes all tasks those of a rehearsal; see [task.Spec].
+	Isolated bool
+
+	// BreakerIgnoresCrashes makes a task that crashes after RUNNING not count
+	// as failed, as AWS documents it; services were seen to count it.
+	BreakerIgnoresCrashes bool
+}
+
+// A Resolver knows the images that tasks are made of.
+type Resolver interface {
+	// Resolve looks an image reference up, as a task definition has it, and
+	// the whole image behind it, for a platform in GOOS and GOARCH words. It
+	// returns an error that is ErrImageNotFound, ErrImageDenied, ErrLayer or
+	// a *PlatformError, by errors.Is and errors.As, where it applies; any
+	// other error is told to clients as it is.
+	Resolve(image, os, arch string) (Image, error)
+}
+
+// Image is what a reference stands for.
+type Image struct {
+	Reference string // what the runtime pulls, pinned by digest
+	Digest    string // what the reference names: an image's or an index's; empty if unknown
+	Auth      *task.PullAuth
+}
+
+// Reasons why an image cannot be had; see [Resolver].
+var (
+	ErrImageNotFound = errors.New("image not found")
+	ErrImageDenied   = errors.New("image denied")
+	ErrLayer         = errors.New("layer not found")
+)
+
+// PlatformError says that an image is not for the platform that was asked for.
+type PlatformError struct {
+	Want string // linux/amd64
+	Have []string
+}
+
+func (e *PlatformError) Error() string {
+	return "image has no manifest for platform " + e.Want
+}
+
+// LogSink takes what containers with the awslogs driver write.
+type LogSink interface {
+	HasGroup(group string) bool
+	CreateGroup(group string) error
+	Append(group, stream string, at time.Time, message string)
+}
+
+// Secrets reads secrets by their valueFrom: the ARN or name of a parameter or
+// a secret. An error's text is told to clients in the reason of the task.
+type Secrets interface {
+	Value(from string) (string, error)
+}
+
+// placeholder is the value of every secret when there is no [Secrets].
+const placeholder = "sandbox-placeholder"
+
+func (c Config) withDefaults() Config {
+	if c.Account == "" {
+		c.Account = "000000000000"
+	}
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+)
+
+// newTaskID makes an id like AWS's: 32 hexadecimal digits.
+func newTaskID() string {
+	return hex.EncodeToString(random(16))
+}
+
+// newUUID makes a version 4 UUID.
+func newUUID() string { return formatUUID(random(16)) }
+
+// derivedUUID makes a UUID that is always the same for the same words.
+func derivedUUID(words ...string) string {
+	h := sha256.New()
+	for _, w := range words {
+		fmt.Fprintf(h, "%d:%s", len(w), w)
+	}
+	return formatUUID(h.Sum(nil)[:16])
+}
+
+func formatUUID(b []byte) string {
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// newNumber makes a number of 19 digits, as deployments and service revisions
+// are called by.
+func newNumber() string {
+	n := new(big.Int).SetBytes(random(12))
+	span := new(big.Int).SetUint64(9_000_000_000_000_000_000)
+	n.Mod(n, span).Add(n, new(big.Int).SetUint64(1_000_000_000_000_000_000))
+	return n.String()
+}
+
+func newDeploymentID() string { return "ecs-svc/" + newNumber() }
+
+// newServiceDeploymentID makes an id of 21 characters.
+func newServiceDeploymentID() string {
+	return base64.RawURLEncoding.EncodeToString(random(16))[:21]
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return b
+}

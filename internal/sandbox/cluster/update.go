@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/definition"
+)
+
+func (c *Cluster) updateService(_ context.Context, in *ecs.UpdateServiceInput) (*ecs.UpdateServiceOutput, error) {
+	s, err := c.service(deref(in.Cluster), deref(in.Service))
+	switch {
+	case err != nil:
+		return nil, err
+	case s.status != "ACTIVE":
+		return nil, serviceNotActive()
+	}
+	if err := s.checkController(in); err != nil {
+		return nil, err
+	}
+	settings := mergeSettings(s.settings, in)
+	if err := checkConfiguration(settings.DeploymentConfiguration); err != nil {
+		return nil, err
+	}
+	if deref(settings.DesiredCount) < 0 {
+		return nil, invalid("Desired count must not be negative.")
+	}
+	r, err := c.nextRevision(s, in)
+	if err != nil {
+		return nil, err
+	}
+	s.settings = settings
+	if s.sched != nil {
+		s.configure()
+		if r != nil {
+			s.revisions[r.arn] = r
+			s.deploy(r, c.env())
+		}
+	}
+	return &ecs.UpdateServiceOutput{Service: ptr(c.view(s, true))}, nil
+}
+
+// checkController refuses what only the ECS deployment controller can do.
+func (s *service) checkController(in *ecs.UpdateServiceInput) error {
+	controller := s.settings.DeploymentController.Type
+	if in.DeploymentController != nil && in.DeploymentController.Type != controller {
+		return unsupported("Changing the deployment controller of a service is not supported here.")
+	}
+	deploys := in.TaskDefinition != nil || in.ForceNewDeployment || in.NetworkConfiguration != nil ||
+		in.PlatformVersion != nil || in.LoadBalancers != nil
+	switch {
+	case !deploys || controller == types.DeploymentControllerTypeEcs:
+		return nil
+	case controller == types.DeploymentControllerTypeCodeDeploy:
+		return invalid("Unable to update task definition on services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to trigger a new deployment.")
+	}
+	return invalid("Unable to update task definition on services with an EXTERNAL deployment controller. Use CreateTaskSet to trigger a new deployment.")
+}
+
+// mergeSettings are the service's settings after an update: what the request
+// does not say stays as it is.
+func mergeSettings(old ecs.CreateServiceInput, in *ecs.UpdateServiceInput) ecs.CreateServiceInput {
+	s := old
+	overwrite(&s.DesiredCount, in.DesiredCount)
+	overwrite(&s.HealthCheckGracePeriodSeconds, in.HealthCheckGracePeriodSeconds)
+	if s.SchedulingStrategy == types.SchedulingStrategyDaemon {
+		s.DesiredCount = old.DesiredCount
+	}
+	if in.EnableECSManagedTags != nil {
+		s.EnableECSManagedTags = *in.EnableECSManagedTags
+	}
+	if in.EnableExecuteCommand != nil {
+		s.EnableExecuteCommand = *in.EnableExecuteCommand
+	}
+	if in.AvailabilityZoneRebalancing != "" {
+		s.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing
+	}
+	if in.PropagateTags != "" {
+		s.PropagateTags = in.PropagateTags
+	}
+	if in.PlacementConstraints != nil {
+		s.PlacementConstraints = in.PlacementConstraints
+	}
+	if in.PlacementStrategy != nil {
+		s.PlacementStrategy = in.PlacementStrategy
+	}
+	if in.DeploymentConfiguration != nil {
+		s.DeploymentConfiguration = mergeConfiguration(*old.DeploymentConfiguration, *in.DeploymentConfiguration)
+	}
+	return s
+}
+
+// mergeConfiguration keeps every member that the update does not have.
+func mergeConfiguration(old, in types.DeploymentConfiguration) *types.DeploymentConfiguration {
+	merged := reflect.ValueOf(&old).Elem()
+	given := reflect.ValueOf(in)
+	for i := range merged.NumField() {
+		if f := given.Field(i); merged.Type().Field(i).IsExported() && !f.IsZero() {
+			merged.Field(i).Set(f)
+		}
+	}
+	return &old
+}
+
+func overwrite[T any](p **T, v *T) {
+	if v != nil {
+		*p = v
+	}
+}
+
+// nextRevision is the service revision that an update asks for, or nil when it
+// asks for no deployment: one begins when something that a revision holds
+// changes, or by force.
+func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revision, error) {
+	if s.sched == nil {
+		return nil, nil
+	}
+	now := s.current()
+	def, err := c.wantedDefinition(now, in)
+	if err != nil {
+		return nil, err
+	}
+	input := now.input
+	overwrite(&input.NetworkConfiguration, in.NetworkConfiguration)
+	overwrite(&input.PlatformVersion, in.PlatformVersion)
+	overwrite(&input.ServiceConnectConfiguration, in.ServiceConnectConfiguration)
+	overlist(&input.LoadBalancers, in.LoadBalancers)
+	overlist(&input.ServiceRegistries, in.ServiceRegistries)
+	overlist(&input.VolumeConfigurations, in.VolumeConfigurations)
+	overlist(&input.VpcLatticeConfigurations, in.VpcLatticeConfigurations)
+	changed := def != now.def || !reflect.DeepEqual(input, now.input)
+	if in.CapacityProviderStrategy != nil { // takes effect with the next deployment
+		input.CapacityProviderStrategy = in.CapacityProviderStrategy
+		input.LaunchType = ""
+	}
+	if !changed && !in.ForceNewDeployment {
+		return nil, nil
+	}
+	if err := checkPlacement(def, &input); err != nil {
+		return nil, err
+	}
+	r := s.newRevision(def, input, c.arns, c.cfg.Now())
+	delete(s.revisions, r.arn) // until the update is accepted as a whole
+	return r, nil
+}
+
+// wantedDefinition is the task definition that the update asks for. One that
+// was deregistered cannot be asked for, but a service that runs it may go on.
+func (c *Cluster) wantedDefinition(now *revision, in *ecs.UpdateServiceInput) (*definition.Definition, error) {
+	if in.TaskDefinition == nil {
+		return now.def, nil
+	}
+	return c.usable(*in.TaskDefinition)
+}
+
+func overlist[T any](p *[]T, v []T) {
+	if v != nil {
+		*p = v
+	}
+}

@@ -1,0 +1,115 @@
+package dockerruntime
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/weelo/weelo-deploy/internal/engine"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task"
+)
+
+func TestCheckDependencies(t *testing.T) {
+	on := func(name string, checked bool, conditions ...string) task.Container {
+		c := task.Container{Name: name}
+		if checked {
+			c.Health = &task.Health{}
+		}
+		for _, d := range conditions {
+			container, condition, _ := strings.Cut(d, " ")
+			c.DependsOn = append(c.DependsOn, task.Dependency{Container: container, Condition: condition})
+		}
+		return c
+	}
+	for name, x := range map[string]struct {
+		containers []task.Container
+		want       string // part of the error; empty for none
+	}{
+		"none":               {[]task.Container{on("a", false), on("b", false)}, ""},
+		"a chain, backwards": {[]task.Container{on("a", false, "b START"), on("b", false, "c SUCCESS"), on("c", false)}, ""},
+		"health":             {[]task.Container{on("a", false, "b HEALTHY"), on("b", true)}, ""},
+		"health unchecked":   {[]task.Container{on("a", false, "b HEALTHY"), on("b", false)}, "b to be HEALTHY, which has no health check"},
+		"stranger":           {[]task.Container{on("a", false, "z START")}, "depends on z, which the task does not have"},
+		"itself":             {[]task.Container{on("a", false, "a START")}, "container a depends on itself"},
+		"circle":             {[]task.Container{on("a", false), on("b", false, "c START"), on("c", false, "b COMPLETE", "a START")}, "container b depends on itself"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := checkDependencies(x.containers)
+			switch {
+			case x.want == "" && err != nil:
+				t.Errorf("got %v, want none", err)
+			case x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)):
+				t.Errorf("got %v, want %q in it", err, x.want)
+			}
+		})
+	}
+}
+
+func TestLockFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "1234"+lockSuffix)
+	l, err := acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockAt(path, false); !errors.Is(err, errHeld) {
+		t.Errorf("lock twice: got %v, want errHeld", err)
+	}
+	for _, line := range []string{
+		`{"ref":"r/app@sha256:1"}` + "\n",
+		`{"ref":"r/app@sha256:2","given":true}` + "\n",
+		`{"ref":"r/app@sha256:1","id":"sha256:a"}` + "\n",
+		`{"ref":"r/app@sha256:3","i`, // cut off by a crash
+	} {
+		if err := l.append([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.abandon()
+	if l, err = lockAt(path, false); err != nil {
+		t.Fatalf("lock what its owner abandoned: %v", err)
+	}
+	got, err := l.images()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []heldImage{{Ref: "r/app@sha256:1", ID: "sha256:a"}, {Ref: "r/app@sha256:2", Given: true}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("images (-want +got):\n%s", d)
+	}
+	l.release()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after release: got %v, want the file gone", err)
+	}
+	if _, err := lockAt(path, false); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("lock what is not there: got %v, want ErrNotExist", err)
+	}
+}
+
+func TestExitEvent(t *testing.T) {
+	code := func(n int) *int { return &n }
+	for name, x := range map[string]struct {
+		exit   engine.Exit
+		err    error
+		code   *int
+		reason string
+	}{
+		"code":            {exit: engine.Exit{Code: 3}, code: code(3)},
+		"out of memory":   {exit: engine.Exit{Code: 137, OOMKilled: true}, code: code(137), reason: task.ReasonOutOfMemory},
+		"state error":     {exit: engine.Exit{Code: 127, Error: "no such file"}, code: code(127), reason: "DockerStateError: no such file"},
+		"vanished":        {err: engine.ErrNotFound, reason: "ContainerVanishedError: not found"},
+		"engine has gone": {err: errors.New("eof"), reason: "CannotInspectContainerError: eof"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := exitEvent("app", x.exit, x.err)
+			want := task.Event{Kind: task.ContainerExited, Container: "app", ExitCode: x.code, Reason: x.reason}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("event (-want +got):\n%s", d)
+			}
+		})
+	}
+}

@@ -1,0 +1,31 @@
+// Package fault makes the sandbox misbehave on request, and remembers who called
+// what.
+//
+// A [Rule] is posted to /_sandbox/faults and says when it acts and what it does:
+//
+//	{"when":"DescribeTasks","times":3,"error":"ThrottlingException"}
+//	{"when":"UpdateService","status":503}
+//	{"when":"DescribeServices","delay":"2s"}
+//	{"when":"RegisterTaskDefinition","hang":true}
+//	{"when":"UpdateService","dropAnswer":true}
+//	{"when":"UpdateService","deleteImage":"weelo-backend:broken"}
+//	{"push":"denied","repository":"weelo-backend"}
+//	{"push":"enospc"}
+//	{"pull":"denied"}
+//
+// GET lists the rules with how often each has acted; DELETE removes them all, or
+// one (/_sandbox/faults/ID).
+//
+// Delay and hang come before the operation; an error or a status comes instead
+// of it. deleteImage and dropAnswer come after it, and only when it succeeded:
+// the image goes before anything can have looked it up on the operation's behalf,
+// and the connection is cut though the operation took effect.
+//
+// A rule acts "times" times, after having let "after" matching calls pass.
+// Without times, deleteImage and dropAnswer act once and everything else acts
+// until it is removed. Of several rules that match a call, the oldest that is not
+// used up acts alone.
+//
+// [Log] keeps the latest calls and counts all of them; GET /_sandbox/calls shows
+// them, DELETE forgets them. Tests use it to prove that nothing was changed.
+package fault

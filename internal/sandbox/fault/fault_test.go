@@ -1,0 +1,323 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+)
+
+// registry is a registry that notes what was done to it.
+type registry struct {
+	mu    sync.Mutex
+	story []string
+}
+
+func (r *registry) note(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.story = append(r.story, what)
+}
+
+func (r *registry) DeleteImage(ref string) int {
+	r.note("delete " + ref)
+	return 1
+}
+
+func (r *registry) Hold() func() {
+	r.note("hold")
+	return func() { r.note("release") }
+}
+
+// newSet is a set for the operations A and B of the service svc.
+func newSet(images Images, closing <-chan struct{}) *Set {
+	return NewSet(images, func(service, operation string) bool {
+		return (service == "" || service == "svc") && (operation == "A" || operation == "B")
+	}, closing)
+}
+
+func mustAdd(t *testing.T, s *Set, rules ...Rule) {
+	t.Helper()
+	if _, err := s.Add(rules...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// call does one call of an operation that succeeds, or fails with a code.
+func call(s *Set, operation, fails string) (answer awsjson.Answer, done bool) {
+	c := awsjson.Call{Service: "svc", Operation: operation, Body: []byte(`{"service":"web"}`), Refuse: awsjson.ErrorAnswer}
+	answer = s.Intercept(context.Background(), c, func(context.Context) awsjson.Answer {
+		done = true
+		if fails != "" {
+			return awsjson.ErrorAnswer(awsjson.Errorf(fails, 400, "no"))
+		}
+		return awsjson.Answer{Status: 200}
+	})
+	return answer, done
+}
+
+// codes does n calls and returns their statuses.
+func codes(s *Set, operation string, n int) []int {
+	var got []int
+	for range n {
+		a, _ := call(s, operation, "")
+		got = append(got, a.Status)
+	}
+	return got
+}
+
+func TestSet_errors(t *testing.T) {
+	for name, test := range map[string]struct {
+		rule Rule
+		want []int // of four calls of A
+	}{
+		"another operation":     {Rule{When: "B", Error: "X"}, []int{200, 200, 200, 200}},
+		"another service":       {Rule{When: "A", Service: "svc", Error: "X"}, []int{400, 400, 400, 400}},
+		"three times":           {Rule{When: "A", Error: "X", Times: 3}, []int{400, 400, 400, 200}},
+		"after two":             {Rule{When: "A", Error: "X", After: 2, Times: 1}, []int{200, 200, 400, 200}},
+		"a status":              {Rule{When: "A", Status: 503}, []int{503, 503, 503, 503}},
+		"a fault of the server": {Rule{When: "A", Error: "ServerException"}, []int{500, 500, 500, 500}},
+		"requests with a text":  {Rule{When: "A", Error: "X", Contains: `"web"`}, []int{400, 400, 400, 400}},
+		"requests without it":   {Rule{When: "A", Error: "X", Contains: `"api"`}, []int{200, 200, 200, 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSet(&registry{}, nil)
+			mustAdd(t, s, test.rule)
+			if d := cmp.Diff(test.want, codes(s, "A", 4)); d != "" {
+				t.Errorf("statuses (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestSet_refusesInsteadOfTheOperation(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	mustAdd(t, s, Rule{When: "A", Error: "ThrottlingException"})
+	a, done := call(s, "A", "")
+	if done || string(a.Body) != `{"__type":"ThrottlingException","message":"Rate exceeded"}` {
+		t.Errorf("answer is %s, operation done: %v", a.Body, done)
+	}
+}
+
+func TestSet_firstRuleThatIsLeftActs(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	mustAdd(t, s, Rule{When: "A", Status: 500, Times: 1}, Rule{When: "A", Status: 503, Times: 1})
+	if d := cmp.Diff([]int{500, 503, 200}, codes(s, "A", 3)); d != "" {
+		t.Errorf("statuses (-want +got):\n%s", d)
+	}
+}
+
+func TestSet_deleteImage(t *testing.T) {
+	images := &registry{}
+	s := newSet(images, nil)
+	mustAdd(t, s, Rule{When: "A", DeleteImage: "app:v1"})
+	call(s, "A", "ClientException") // fails: nothing is deleted, and the rule waits on
+	call(s, "A", "")
+	call(s, "A", "") // the rule acts once
+	want := []string{"hold", "release", "hold", "delete app:v1", "release"}
+	if d := cmp.Diff(want, images.story); d != "" {
+		t.Errorf("what happened (-want +got):\n%s", d)
+	}
+	if list := s.List(); list[0].Acted != 1 {
+		t.Errorf("the rule has acted %d times, want once", list[0].Acted)
+	}
+}
+
+func TestSet_dropAnswer(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	mustAdd(t, s, Rule{When: "A", DropAnswer: true})
+	if a, done := call(s, "A", ""); !a.Cut || !done {
+		t.Errorf("answer cut: %v, operation done: %v; want both", a.Cut, done)
+	}
+	if a, _ := call(s, "A", ""); a.Cut {
+		t.Error("the second answer is cut too")
+	}
+}
+
+func TestSet_delay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSet(&registry{}, nil)
+		mustAdd(t, s, Rule{When: "A", Delay: Duration(2 * time.Second)})
+		began := time.Now()
+		a, done := call(s, "A", "")
+		if took := time.Since(began); took != 2*time.Second || !done || a.Status != 200 {
+			t.Errorf("the call took %s and answered %d", took, a.Status)
+		}
+	})
+}
+
+func TestSet_hang(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(s *Set, cancel func(), closing chan struct{})
+		done bool
+	}{
+		"until the rule is removed":   {func(s *Set, _ func(), _ chan struct{}) { s.Remove("") }, true},
+		"until the client leaves":     {func(_ *Set, cancel func(), _ chan struct{}) { cancel() }, false},
+		"until the sandbox is closed": {func(_ *Set, _ func(), closing chan struct{}) { close(closing) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				closing := make(chan struct{})
+				s := newSet(&registry{}, closing)
+				mustAdd(t, s, Rule{When: "A", Hang: true})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ended := make(chan awsjson.Answer, 1)
+				done := false
+				go func() {
+					ended <- s.Intercept(ctx, awsjson.Call{Service: "svc", Operation: "A"}, func(context.Context) awsjson.Answer {
+						done = true
+						return awsjson.Answer{Status: 200}
+					})
+				}()
+				synctest.Wait()
+				if len(ended) > 0 {
+					t.Fatal("the call did not hang")
+				}
+				test.end(s, cancel, closing)
+				if a := <-ended; done != test.done || a.Cut == test.done {
+					t.Errorf("operation done: %v, answer cut: %v; want done: %v", done, a.Cut, test.done)
+				}
+			})
+		})
+	}
+}
+
+func TestSet_pushAndPull(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	mustAdd(t, s, Rule{Push: NoSpace, Repository: "app", Times: 1}, Rule{Push: Denied, Repository: "app"}, Rule{Pull: Denied})
+	got := []string{s.Push("other"), s.Push("app"), s.Push("app"), s.Pull("app"), s.Pull("other")}
+	if d := cmp.Diff([]string{"", NoSpace, Denied, Denied, Denied}, got); d != "" {
+		t.Errorf("verdicts (-want +got):\n%s", d)
+	}
+}
+
+func TestSet_AddRefuses(t *testing.T) {
+	for want, rule := range map[string]Rule{
+		"exactly one of when, push and pull":            {},
+		"of when, push and pull":                        {When: "A", Push: Denied},
+		"there is no operation C":                       {When: "C", Error: "X"},
+		"there is no operation other.A":                 {When: "A", Service: "other", Error: "X"},
+		"the fault does nothing":                        {When: "A"},
+		`push is "denied" or "enospc", not "refused"`:   {Push: "refused"},
+		`pull is "denied", not "enospc"`:                {Pull: NoSpace},
+		"push and pull take repository":                 {Push: Denied, Hang: true},
+		"repository goes with push and pull":            {When: "A", Error: "X", Repository: "r"},
+		"times and after must not be negative":          {When: "A", Error: "X", Times: -1},
+		"status must be from 400 to 599, not 200":       {When: "A", Status: 200},
+		"dropAnswer and deleteImage need the operation": {When: "A", Status: 500, DropAnswer: true},
+	} {
+		s := newSet(&registry{}, nil)
+		if _, err := s.Add(Rule{When: "A", Error: "X"}, rule); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Add(%+v) = %v, want %q", rule, err, want)
+		}
+		if len(s.List()) != 0 {
+			t.Error("one of two rules was taken")
+		}
+	}
+}
+
+// control does one request to the control endpoints.
+func control(t *testing.T, h http.Handler, method, path, body string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	text, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, string(bytes.TrimSpace(text))
+}
+
+func TestHandler_faults(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	h := Handler(s, NewLog(nil))
+	for _, step := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/_sandbox/faults", `{"when":"A","times":3,"error":"ThrottlingException","delay":"2s"}`, 201, `{"ids":["1"]}`},
+		{"POST", "/_sandbox/faults", `[{"push":"denied"},{"pull":"denied","repository":"app"}]`, 201, `{"ids":["2","3"]}`},
+		{"POST", "/_sandbox/faults", `{"when":"A","eror":"X"}`, 400, `{"error":"read fault: json: unknown field \"eror\""}`},
+		{"POST", "/_sandbox/faults", `{"when":"A"`, 400, `{"error":"read fault: unexpected EOF"}`},
+		{"POST", "/_sandbox/faults", `{"when":"A","error":"X","delay":"soon"}`, 400, `{"error":"read fault: time: invalid duration \"soon\""}`},
+		{"POST", "/_sandbox/faults", `{"push":"x"}`, 400, `{"error":"fault 1: push is \"denied\" or \"enospc\", not \"x\""}`},
+		{"GET", "/_sandbox/faults", "", 200, `{"faults":[{"id":"1","when":"A","times":3,"error":"ThrottlingException","delay":"2s","acted":0},{"id":"2","push":"denied","acted":0},{"id":"3","pull":"denied","repository":"app","acted":0}]}`},
+		{"DELETE", "/_sandbox/faults/2", "", 204, ""},
+		{"DELETE", "/_sandbox/faults/2", "", 404, `{"error":"there is no fault \"2\""}`},
+		{"DELETE", "/_sandbox/faults", "", 204, ""},
+		{"GET", "/_sandbox/faults", "", 200, `{"faults":[]}`},
+		{"PUT", "/_sandbox/faults", "", 405, "Method Not Allowed"},
+		{"GET", "/_sandbox/other", "", 404, "404 page not found"},
+	} {
+		if status, body := control(t, h, step.method, step.path, step.body); status != step.status || body != step.want {
+			t.Errorf("%s %s %s = %d %s\nwant %d %s", step.method, step.path, step.body, status, body, step.status, step.want)
+		}
+	}
+}
+
+func TestLog(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	l := NewLog(func() time.Time { return now })
+	end := l.Begin("ecs", "UpdateService")
+	now = now.Add(1500 * time.Millisecond)
+	end(400, "ClientException")
+	l.Begin("ecs", "DescribeServices") // still runs
+	h := Handler(newSet(&registry{}, nil), l)
+	_, body := control(t, h, "GET", "/_sandbox/calls", "")
+	want := `{"calls":[{"time":"2026-01-02T03:04:05Z","service":"ecs","operation":"UpdateService","status":400,"error":"ClientException","milliseconds":1500},` +
+		`{"time":"2026-01-02T03:04:06.5Z","service":"ecs","operation":"DescribeServices","status":0,"milliseconds":0}],` +
+		`"totals":{"ecs.DescribeServices":1,"ecs.UpdateService":1}}`
+	if body != want {
+		t.Errorf("calls are %s\nwant %s", body, want)
+	}
+	if status, _ := control(t, h, "DELETE", "/_sandbox/calls", ""); status != 204 {
+		t.Errorf("DELETE answers %d", status)
+	}
+	if _, body := control(t, h, "GET", "/_sandbox/calls", ""); body != `{"calls":[],"totals":{}}` {
+		t.Errorf("after DELETE calls are %s", body)
+	}
+}
+
+func TestLog_bounded(t *testing.T) {
+	l := NewLog(nil)
+	for i := range keptCalls + 10 {
+		l.Begin("s", "op")(i, "")
+	}
+	for i := range maxTotals + 10 {
+		l.Begin("s", strings.Repeat("x", i))
+	}
+	calls, totals := l.Calls()
+	if len(calls) != keptCalls || calls[0].Operation != "op" || len(calls[len(calls)-1].Operation) != maxTotals+9 {
+		t.Errorf("log keeps %d calls", len(calls))
+	}
+	if len(totals) > maxTotals+1 || totals["s.op"] != keptCalls+10 || totals["other"] < 10 {
+		t.Errorf("log counts %d operations, %d others", len(totals), totals["other"])
+	}
+}
+
+func FuzzParseRules(f *testing.F) {
+	f.Add([]byte(`{"when":"A","times":3,"error":"ThrottlingException","delay":"2s"}`))
+	f.Add([]byte(`[{"push":"denied"},{"pull":"denied","repository":"app"}]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		rules, err := parseRules(body)
+		if err != nil {
+			return
+		}
+		if _, err := json.Marshal(rules); err != nil {
+			t.Errorf("rules of %s cannot be shown: %v", body, err)
+		}
+	})
+}

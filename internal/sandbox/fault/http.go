@@ -1,0 +1,93 @@
+package fault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Handler serves /_sandbox/faults and /_sandbox/calls.
+func Handler(s *Set, l *Log) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_sandbox/faults", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{"faults": s.List()})
+	})
+	mux.HandleFunc("POST /_sandbox/faults", s.post)
+	mux.HandleFunc("DELETE /_sandbox/faults", func(w http.ResponseWriter, _ *http.Request) {
+		s.Remove("")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /_sandbox/faults/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if !s.Remove(r.PathValue("id")) {
+			refuse(w, http.StatusNotFound, fmt.Errorf("there is no fault %q", r.PathValue("id")))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /_sandbox/calls", func(w http.ResponseWriter, _ *http.Request) {
+		calls, totals := l.Calls()
+		answer(w, http.StatusOK, map[string]any{"calls": calls, "totals": totals})
+	})
+	mux.HandleFunc("DELETE /_sandbox/calls", func(w http.ResponseWriter, _ *http.Request) {
+		l.Reset()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+// maxRequest bounds a request with rules, in bytes.
+const maxRequest = 1 << 20
+
+// post takes one rule, or a list of them.
+func (s *Set) post(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	rules, err := parseRules(body)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	ids, err := s.Add(rules...)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	answer(w, http.StatusCreated, map[string]any{"ids": ids})
+}
+
+// parseRules is strict: a misspelt member would be a fault that never acts.
+func parseRules(body []byte) ([]Rule, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	var rules []Rule
+	var err error
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+		err = d.Decode(&rules)
+	} else {
+		rules = make([]Rule, 1)
+		err = d.Decode(&rules[0])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read fault: %w", err)
+	}
+	if d.More() {
+		return nil, errors.New("read fault: there is something after it")
+	}
+	return rules, nil
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that has gone does not need it
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	answer(w, status, map[string]string{"error": err.Error()})
+}

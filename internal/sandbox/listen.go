@@ -1,0 +1,42 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// Reasons why a sandbox cannot listen.
+var (
+	ErrPortTaken   = errors.New("the port is taken")
+	ErrNotLoopback = errors.New("not a loopback address")
+)
+
+// wsaAddressInUse is what Windows calls EADDRINUSE.
+const wsaAddressInUse = syscall.Errno(10048)
+
+// listen opens the listener. Only IPv4 loopback addresses will do: what is here
+// has no passwords, and an IPv6 address is no registry name for older engines.
+func listen(address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", address, err)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.Is4() || !ip.IsLoopback() {
+		return nil, fmt.Errorf("listen on %q: %w, such as 127.0.0.1", address, ErrNotLoopback)
+	}
+	listener, err := net.Listen("tcp4", net.JoinHostPort(host, port))
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaAddressInUse) {
+		return nil, fmt.Errorf("listen on %s: %w", address, ErrPortTaken)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return listener, nil
+}

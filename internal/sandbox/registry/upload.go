@@ -1,0 +1,202 @@
+package registry
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"sync"
+	"time"
+
+	"cuelabs.dev/go/oci/ociregistry"
+	"github.com/opencontainers/go-digest"
+)
+
+// idleUpload is how long an upload may rest before it is given up.
+const idleUpload = time.Hour
+
+// upload is a blob that is being pushed: a file that grows, with its running
+// hash. A client sends one request at a time; lock keeps a broken one from
+// mixing two.
+type upload struct {
+	store *Store
+	repo  string
+	id    string
+	full  bool // the gate said that the disk is full
+
+	lock sync.Mutex
+	file *os.File // nil once it is committed or cancelled
+	hash hash.Hash
+	size int64
+	used time.Time
+}
+
+// begin starts an upload to a repository that exists.
+func (s *Store) begin(repo string) (*upload, error) {
+	s.sweepUploads()
+	f, err := os.CreateTemp(s.uploadDir(), "blob-")
+	if err != nil {
+		return nil, fmt.Errorf("start upload: %w", err)
+	}
+	u := &upload{store: s, repo: repo, id: rand.Text(), file: f, hash: sha256.New(), used: s.now()}
+	s.mu.Lock()
+	_, err = s.find(repo)
+	if err == nil && s.closed {
+		err = errors.New("registry is closed")
+	}
+	if err == nil {
+		s.uploads[u.id] = u
+	}
+	s.mu.Unlock()
+	if err != nil {
+		u.drop()
+		return nil, err
+	}
+	return u, nil
+}
+
+// resume finds an upload of the repository. offset is where the client goes on,
+// 0 or less when it does not say.
+func (s *Store) resume(repo, id string, offset int64) (*upload, error) {
+	s.mu.Lock()
+	u := s.uploads[id]
+	s.mu.Unlock()
+	if u == nil || u.repo != repo {
+		return nil, ociregistry.ErrBlobUploadUnknown
+	}
+	if offset > 0 && offset != u.Size() {
+		return nil, ociregistry.ErrRangeInvalid
+	}
+	return u, nil
+}
+
+// sweepUploads gives up the uploads whose clients have gone.
+func (s *Store) sweepUploads() {
+	var idle []*upload
+	s.mu.Lock()
+	for _, u := range s.uploads {
+		if u.idleSince(s.now().Add(-idleUpload)) {
+			idle = append(idle, u)
+		}
+	}
+	s.mu.Unlock()
+	for _, u := range idle {
+		_ = u.Cancel()
+	}
+}
+
+// idleSince says whether nothing was written after t. An upload whose lock is
+// taken is being written to.
+func (u *upload) idleSince(t time.Time) bool {
+	if !u.lock.TryLock() {
+		return false
+	}
+	defer u.lock.Unlock()
+	return u.used.Before(t)
+}
+
+// Write appends to the blob.
+func (u *upload) Write(p []byte) (int, error) {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	if u.file == nil {
+		return 0, ociregistry.ErrBlobUploadUnknown
+	}
+	if u.full {
+		return 0, fmt.Errorf("write %s: %w", u.file.Name(), ErrNoSpace)
+	}
+	n, err := u.file.Write(p)
+	u.hash.Write(p[:n])
+	u.size += int64(n)
+	u.used = u.store.now()
+	return n, err
+}
+
+// Close leaves the upload open for the client's next request.
+func (u *upload) Close() error { return nil }
+
+// Size is the number of bytes received.
+func (u *upload) Size() int64 {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	return u.size
+}
+
+// ChunkSize 0 sets no least size for chunks.
+func (u *upload) ChunkSize() int { return 0 }
+
+// ID names the upload in its URL.
+func (u *upload) ID() string { return u.id }
+
+// Cancel removes what was received.
+func (u *upload) Cancel() error {
+	u.forget()
+	u.drop()
+	return nil
+}
+
+func (u *upload) forget() {
+	u.store.mu.Lock()
+	delete(u.store.uploads, u.id)
+	u.store.mu.Unlock()
+}
+
+func (u *upload) drop() {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	if u.file != nil {
+		u.file.Close()
+		_ = os.Remove(u.file.Name())
+		u.file = nil
+	}
+}
+
+// Commit checks the content against its digest and makes it a blob of the
+// repository.
+func (u *upload) Commit(want ociregistry.Digest) (ociregistry.Descriptor, error) {
+	defer u.Cancel() // nothing is left to remove after success
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	if u.file == nil {
+		return ociregistry.Descriptor{}, ociregistry.ErrBlobUploadUnknown
+	}
+	got := "sha256:" + hex.EncodeToString(u.hash.Sum(nil))
+	if got != string(want) {
+		return ociregistry.Descriptor{}, ociregistry.ErrDigestInvalid
+	}
+	path, err := u.store.blobPath(got)
+	if err != nil {
+		return ociregistry.Descriptor{}, err
+	}
+	name := u.file.Name()
+	err = u.file.Close()
+	u.file = nil
+	if err != nil {
+		_ = os.Remove(name)
+		return ociregistry.Descriptor{}, fmt.Errorf("store blob: %w", err)
+	}
+	if err := u.store.adopt(u.repo, got, name, path); err != nil {
+		_ = os.Remove(name)
+		return ociregistry.Descriptor{}, err
+	}
+	return ociregistry.Descriptor{MediaType: "application/octet-stream", Digest: digest.Digest(got), Size: u.size}, nil
+}
+
+// adopt moves a finished upload to its place and gives it to the repository.
+// Both happen under the lock, so that no deletion comes between.
+func (s *Store) adopt(repo, d, from, to string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.find(repo)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("store blob: %w", err)
+	}
+	r.blobs[d] = true
+	return nil
+}

@@ -1,0 +1,156 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+)
+
+// Bounds of a connection. There is none for a whole request, since a layer may
+// take long; a body that stalls is given up after stallTime.
+const (
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	stallTime  = time.Minute
+)
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	control := fault.Handler(s.faults, s.calls)
+	mux.Handle("/_sandbox/", control)
+	mux.HandleFunc("GET /_sandbox/status", s.status)
+	mux.Handle("/v2/", s.logged(s.registry.Handler()))
+	mux.HandleFunc("POST /{$}", s.call)
+	mux.HandleFunc("GET /{$}", s.greet)
+	return guarded(mux)
+}
+
+// call answers an API call.
+func (s *Server) call(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		s.query(w, r)
+		return
+	}
+	s.api.ServeHTTP(w, r)
+}
+
+// hasOperation says whether an operation is here, in any service for "".
+func (s *Server) hasOperation(service, operation string) bool {
+	for name, operations := range s.operations() {
+		if (service == "" || service == name) && slices.Contains(operations, operation) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) operations() map[string][]string {
+	all := map[string][]string{"sts": {getCallerIdentity}}
+	for _, name := range []string{"ecs", "ecr", "logs"} {
+		all[name] = s.api.Service(name).Operations()
+	}
+	return all
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that has gone does not need it
+		"account": s.cfg.Account, "region": s.cfg.Region, "speed": s.cfg.Speed,
+		"registry": s.Registry(), "operations": s.operations(),
+	})
+}
+
+func (s *Server) greet(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintf(w, "weelo-deploy sandbox of AWS, account %s, region %s.\nSee /_sandbox/status.\n", s.cfg.Account, s.cfg.Region)
+}
+
+// logged notes the registry's writes in the log of calls, as service "registry".
+func (s *Server) logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		end := s.calls.Begin("registry", registryOperation(r))
+		noted := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(noted, r)
+		end(noted.status, "")
+	})
+}
+
+// registryOperation names a write: "PUT manifests", "PATCH blobs".
+func registryOperation(r *http.Request) string {
+	if strings.Contains(r.URL.Path, "/manifests/") {
+		return r.Method + " manifests"
+	}
+	return r.Method + " blobs"
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// guarded keeps web pages out and gives up bodies that stall.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !local(r.Host) || !sameOrigin(r) {
+			http.Error(w, "The sandbox answers to local programs only.", http.StatusForbidden)
+			return
+		}
+		r.Body = &patient{r.Body, http.NewResponseController(w)}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// local says whether a Host header names this machine. A page that points a
+// name of its own at 127.0.0.1 to get past the browser's rules does not.
+func local(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal"
+}
+
+// sameOrigin refuses what a page of another site had a browser send.
+func sameOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin == "" || origin == "http://"+r.Host
+}
+
+// patient reads a body as long as something comes.
+type patient struct {
+	io.ReadCloser
+	connection *http.ResponseController
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	// Not every writer has a connection (tests); without one there is nothing
+	// to wait for.
+	_ = p.connection.SetReadDeadline(time.Now().Add(stallTime))
+	n, err := p.ReadCloser.Read(b)
+	// A deadline that stays would end the request's context later on.
+	_ = p.connection.SetReadDeadline(time.Time{})
+	return n, err
+}

@@ -1,0 +1,311 @@
+// Package sandbox is AWS on loopback: ECS, ECR with a real registry, CloudWatch
+// Logs and STS behind one listener, with tasks run by a [task.Runtime]. It is for
+// rehearsals and for tests, and any AWS client can use it.
+//
+// [Start] makes one. Everything is told apart by the request:
+//
+//	POST / with X-Amz-Target     ECS, ECR and CloudWatch Logs (AWS JSON 1.1)
+//	POST / with a form           STS (Query protocol, XML answers)
+//	/v2/                         the registry
+//	/_sandbox/faults, …/calls    control, see package fault
+//	/_sandbox/status             what this is, for people and scripts
+//
+// The packages below do the work: awsjson speaks the protocol, registry, logstore
+// and cluster hold the services, fault breaks them on request, seed reads the
+// file that gives them a past. None of them shares code with the rest of the
+// tool, so that a misunderstanding of AWS is not made twice alike.
+//
+// It binds to loopback addresses only and refuses requests that a web page of
+// another site had a browser send.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
+	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
+	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task"
+)
+
+// Defaults of [Config].
+const (
+	DefaultListen  = "127.0.0.1:8477"
+	DefaultAccount = "000000000000"
+	DefaultRegion  = "us-east-1"
+	DefaultSpeed   = 20
+)
+
+// Config is what a [Server] is made of. Runtime is needed.
+type Config struct {
+	Listen  string  // host:port on loopback; port 0 is any free one
+	Account string  // 12 digits
+	Region  string  // as in ARNs
+	Speed   float64 // divides AWS's waiting times, not those of real processes
+
+	// Dir keeps the registry over restarts; empty: a temporary one, removed by
+	// Close.
+	Dir string
+
+	// Runtime runs the tasks. The server closes it, also when Start fails.
+	Runtime task.Runtime
+
+	// Seed is the past to begin with, nil for none.
+	Seed *seed.Seed
+
+	// PushImage pushes an image of the local engine to the sandbox's registry.
+	// It is needed when the seed has images "from" the engine.
+	PushImage func(ctx context.Context, p ImagePush) error
+
+	// Secrets, Isolated and BreakerIgnoresCrashes are the cluster's; see
+	// [cluster.Config]. The seed's breakerCountsCrashes goes first.
+	Secrets               cluster.Secrets
+	Isolated              bool
+	BreakerIgnoresCrashes bool
+
+	Now    func() time.Time // clock of all timestamps; nil is time.Now
+	Logger *slog.Logger     // of what goes wrong inside; nil: nowhere
+}
+
+// ImagePush is an image of the local engine and where it goes.
+type ImagePush struct {
+	From               string // reference in the engine
+	To                 string // 127.0.0.1:PORT/repository:tag
+	Username, Password string // of the sandbox's registry
+}
+
+// Server is a running sandbox. Start makes one, Close ends it.
+type Server struct {
+	cfg      Config
+	registry *registry.Store
+	logs     *logstore.Store
+	cluster  *cluster.Cluster
+	faults   *fault.Set
+	calls    *fault.Log
+	api      *awsjson.Mux
+
+	listener net.Listener
+	http     *http.Server
+	served   chan struct{} // closed when the listener is done
+	closing  chan struct{} // closed when Close begins
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start starts a sandbox, writes the seed into it and returns when it answers
+// and what the seed says is running runs. ctx ends the start, not the sandbox.
+//
+// Errors to tell apart: [ErrPortTaken], [ErrNotLoopback].
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if cfg.Runtime == nil {
+		return nil, errors.New("start sandbox: no runtime")
+	}
+	s, err := open(cfg.withDefaults())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), closeRuntime(cfg.Runtime))
+	}
+	go s.serve()
+	if err := s.plant(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Account == "" {
+		c.Account = DefaultAccount
+	}
+	if c.Region == "" {
+		c.Region = DefaultRegion
+	}
+	if c.Speed == 0 {
+		c.Speed = DefaultSpeed
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Seed == nil {
+		c.Seed = new(seed.Seed)
+	}
+	if counts := c.Seed.BreakerCountsCrashes; counts != nil {
+		c.BreakerIgnoresCrashes = !*counts
+	}
+	return c
+}
+
+var (
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	regionForm  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
+)
+
+func (c Config) check() error {
+	switch {
+	case !accountForm.MatchString(c.Account):
+		return fmt.Errorf("account %q is not 12 digits", c.Account)
+	case !regionForm.MatchString(c.Region):
+		return fmt.Errorf("%q is no name of a region", c.Region)
+	case !(c.Speed >= 1):
+		return fmt.Errorf("speed must be 1 or more, not %v", c.Speed)
+	}
+	return nil
+}
+
+// open makes all parts; nothing serves yet.
+func open(cfg Config) (*Server, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	listener, err := listen(cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, listener: listener, served: make(chan struct{}), closing: make(chan struct{}),
+		logs: logstore.New(cfg.Account, cfg.Region, cfg.Now), calls: fault.NewLog(cfg.Now),
+	}
+	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithGate(s.gate))
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.cluster = cluster.New(cluster.Config{
+		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
+		Runtime: cfg.Runtime, Images: s.images(), Logs: s.logs, Secrets: cfg.Secrets,
+		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes,
+	})
+	s.mount()
+	return s, nil
+}
+
+// mount puts the services behind the faults and the log of calls.
+func (s *Server) mount() {
+	s.api = &awsjson.Mux{}
+	s.api.Add("ecs", s.cluster.API())
+	s.api.Add("ecr", s.registry.ECR(s.Registry))
+	s.api.Add("logs", s.logs.API())
+	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
+	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    1 << 20,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// gate asks the faults whether a client may push or pull.
+func (s *Server) gate(a registry.Action, repository string) error {
+	verdict := ""
+	switch a {
+	case registry.Push:
+		verdict = s.faults.Push(repository)
+	case registry.Pull:
+		verdict = s.faults.Pull(repository)
+	}
+	switch verdict {
+	case fault.Denied:
+		return registry.ErrDenied
+	case fault.NoSpace:
+		return registry.ErrNoSpace
+	}
+	return nil
+}
+
+func (s *Server) serve() {
+	defer close(s.served)
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		s.cfg.Logger.Error("sandbox stopped serving", "error", err)
+	}
+}
+
+// URL is where clients send API calls: AWS_ENDPOINT_URL.
+func (s *Server) URL() string { return "http://" + s.Registry() }
+
+// Registry is the address of the registry, 127.0.0.1:PORT.
+func (s *Server) Registry() string { return s.listener.Addr().String() }
+
+// Credentials are the registry's user name and password.
+func (s *Server) Credentials() (user, password string) { return s.registry.Credentials() }
+
+// Images is the registry's store, for making repositories and images without a
+// client.
+func (s *Server) Images() *registry.Store { return s.registry }
+
+// Logs is the log store.
+func (s *Server) Logs() *logstore.Store { return s.logs }
+
+// Cluster is the ECS control plane, for writing services down without a client.
+func (s *Server) Cluster() *cluster.Cluster { return s.cluster }
+
+// Env is what a client's environment needs to use the sandbox, and only it:
+// NAME=value.
+func (s *Server) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + s.URL(),
+		"AWS_ACCESS_KEY_ID=" + accessKey,
+		"AWS_SECRET_ACCESS_KEY=sandbox",
+		"AWS_REGION=" + s.cfg.Region,
+		"AWS_DEFAULT_REGION=" + s.cfg.Region,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+// Bounds of ending.
+const (
+	drainTime   = time.Second      // for answers under way
+	runtimeTime = 60 * time.Second // for tasks
+)
+
+// Close ends all tasks and stops serving. It leaves nothing behind but Dir, and
+// may be called more than once.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.closeErr = errors.Join(s.stopServing(), s.stopTasks(), s.registry.Close())
+	})
+	return s.closeErr
+}
+
+func (s *Server) stopServing() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close() // a client that keeps its connection is cut off
+	}
+	<-s.served
+	return err
+}
+
+func (s *Server) stopTasks() error {
+	ctx, cancel := context.WithTimeout(context.Background(), runtimeTime)
+	defer cancel()
+	if err := s.cluster.Close(ctx); err != nil {
+		return fmt.Errorf("end tasks: %w", err)
+	}
+	return nil
+}
+
+func closeRuntime(r task.Runtime) error {
+	ctx, cancel := context.WithTimeout(context.Background(), runtimeTime)
+	defer cancel()
+	return r.Close(ctx)
+}

@@ -1,0 +1,400 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"go.uber.org/goleak"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/task"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a sandbox with scripted tasks, seen through the SDK's clients, which
+// find it by its environment as those of users do.
+type world struct {
+	*Server
+	runtime *scripted.Runtime
+	ecs     *ecs.Client
+	ecr     *ecr.Client
+	logs    *cloudwatchlogs.Client
+	sts     *sts.Client
+	http    *http.Client
+}
+
+// fast is a speed at which AWS's waiting times do not matter.
+const fast = 1000
+
+func start(t *testing.T, cfg Config) *world {
+	t.Helper()
+	w := &world{runtime: scripted.New()}
+	cfg.Runtime = w.runtime
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	if cfg.Speed == 0 {
+		cfg.Speed = fast
+	}
+	s, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Server = s
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.connect(t)
+	return w
+}
+
+// connect makes the clients from nothing but the sandbox's environment.
+func (w *world) connect(t *testing.T) {
+	t.Helper()
+	for _, variable := range w.Env() {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	t.Setenv("AWS_CA_BUNDLE", "") // needs another kind of HTTP client, and nothing here is encrypted
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	w.http = &http.Client{Transport: transport}
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(w.http),
+		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ecs, w.ecr, w.logs, w.sts = ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg), sts.NewFromConfig(cfg)
+}
+
+// control does a request to the control endpoints and decodes its answer.
+func (w *world) control(t *testing.T, method, path, body string, into any) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, w.URL()+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := w.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatalf("%s %s answers %s: %v", method, path, data, err)
+		}
+	}
+	return answer.StatusCode
+}
+
+func (w *world) fault(t *testing.T, rule string) {
+	t.Helper()
+	var answer map[string]any
+	if status := w.control(t, http.MethodPost, "/_sandbox/faults", rule, &answer); status != http.StatusCreated {
+		t.Fatalf("fault %s: %d %v", rule, status, answer)
+	}
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var e smithy.APIError
+	if !errors.As(err, &e) || e.ErrorCode() != code {
+		t.Errorf("error is %v, want %s", err, code)
+	}
+}
+
+func TestServer_identity(t *testing.T) {
+	w := start(t, Config{Account: "318774499084", Region: "ap-south-1"})
+	who, err := w.sts.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *who.Account != "318774499084" || *who.Arn != "arn:aws:iam::318774499084:user/sandbox" || *who.UserId == "" {
+		t.Errorf("identity is %s %s", *who.Account, *who.Arn)
+	}
+	_, err = w.sts.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::318774499084:role/x"), RoleSessionName: aws.String("s")})
+	var e smithy.APIError
+	if !errors.As(err, &e) || e.ErrorCode() != "InvalidAction" || !strings.Contains(e.ErrorMessage(), "AssumeRole") {
+		t.Errorf("AssumeRole = %v, want InvalidAction that names it", err)
+	}
+	made, err := w.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("c")})
+	if err != nil || *made.Cluster.ClusterArn != "arn:aws:ecs:ap-south-1:318774499084:cluster/c" {
+		t.Errorf("CreateCluster = %+v, %v", made, err)
+	}
+}
+
+func TestServer_environment(t *testing.T) {
+	w := start(t, Config{})
+	want := []string{
+		"AWS_ENDPOINT_URL=" + w.URL(), "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox",
+		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
+	}
+	if got := strings.Join(w.Env(), " "); got != strings.Join(want, " ") {
+		t.Errorf("Env = %s\nwant %s", got, want)
+	}
+}
+
+func TestServer_unknownOperations(t *testing.T) {
+	w := start(t, Config{})
+	ctx := t.Context()
+	_, err := w.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Command: aws.String("sh"), Task: aws.String("t")})
+	wantCode(t, err, "UnknownOperationException")
+	_, err = w.ecr.DescribeRegistry(ctx, &ecr.DescribeRegistryInput{})
+	wantCode(t, err, "UnknownOperationException")
+	_, err = w.logs.StartQuery(ctx, &cloudwatchlogs.StartQueryInput{QueryString: aws.String("q"), StartTime: aws.Int64(1), EndTime: aws.Int64(2)})
+	wantCode(t, err, "UnknownOperationException")
+}
+
+func TestServer_status(t *testing.T) {
+	w := start(t, Config{})
+	var status struct {
+		Account, Region, Registry string
+		Operations                map[string][]string
+	}
+	w.control(t, http.MethodGet, "/_sandbox/status", "", &status)
+	if status.Account != DefaultAccount || status.Registry != w.Registry() || len(status.Operations["ecs"]) < 20 || len(status.Operations["sts"]) != 1 {
+		t.Errorf("status is %+v", status)
+	}
+}
+
+func TestServer_faultsAndCalls(t *testing.T) {
+	w := start(t, Config{})
+	ctx := t.Context()
+	list := func() error {
+		_, err := w.ecs.ListClusters(ctx, &ecs.ListClustersInput{})
+		return err
+	}
+	identity := func() error {
+		_, err := w.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		return err
+	}
+	w.fault(t, `{"when":"ListClusters","times":1,"error":"ThrottlingException"}`)
+	wantCode(t, list(), "ThrottlingException")
+	w.fault(t, `{"when":"GetCallerIdentity","times":1,"error":"AccessDenied","message":"no","status":403}`)
+	wantCode(t, identity(), "AccessDenied")
+	w.fault(t, `{"when":"CreateCluster","dropAnswer":true}`)
+	if _, err := w.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("c")}); err == nil {
+		t.Error("CreateCluster got its answer, want the connection cut")
+	}
+	if err := errors.Join(list(), identity()); err != nil {
+		t.Errorf("after the faults: %v", err)
+	}
+	out, err := w.ecs.ListClusters(ctx, &ecs.ListClustersInput{})
+	if err != nil || len(out.ClusterArns) != 1 {
+		t.Errorf("clusters are %+v, %v; want the one whose answer was lost", out, err)
+	}
+	var log struct {
+		Calls []struct {
+			Service, Operation, Error string
+			Status                    int
+		}
+		Totals map[string]int
+	}
+	w.control(t, http.MethodGet, "/_sandbox/calls", "", &log)
+	if log.Totals["ecs.ListClusters"] != 3 || log.Totals["sts.GetCallerIdentity"] != 2 || log.Totals["ecs.CreateCluster"] != 1 || len(log.Calls) != 6 {
+		t.Errorf("log is %+v", log)
+	}
+	if c := log.Calls[0]; c.Error != "ThrottlingException" || c.Status != 400 {
+		t.Errorf("first call is %+v", c)
+	}
+	if c := log.Calls[2]; c.Operation != "CreateCluster" || c.Status != 0 {
+		t.Errorf("third call is %+v, want it cut off", c)
+	}
+}
+
+func TestServer_refusesWebPages(t *testing.T) {
+	w := start(t, Config{})
+	for name, change := range map[string]func(*http.Request){
+		"another site's page":    func(r *http.Request) { r.Header.Set("Origin", "https://example.com") },
+		"a name made to fit":     func(r *http.Request) { r.Host = "sandbox.example.com" },
+		"a page with no origin":  func(r *http.Request) { r.Header.Set("Origin", "null") },
+		"an address of the net":  func(r *http.Request) { r.Host = "192.0.2.1:80" },
+		"a name that looks like": func(r *http.Request) { r.Host = "localhost.example.com" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL()+"/_sandbox/faults", strings.NewReader(`{"push":"denied"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(r)
+			answer, err := w.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.StatusCode != http.StatusForbidden {
+				t.Errorf("answer is %d, want 403", answer.StatusCode)
+			}
+		})
+	}
+}
+
+func TestStart_refuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, test := range map[string]struct {
+		cfg  Config
+		want string
+		is   error
+	}{
+		"a port that is taken":     {Config{Listen: taken.Addr().String()}, "start sandbox: listen on " + taken.Addr().String() + ": the port is taken", ErrPortTaken},
+		"all addresses":            {Config{Listen: "0.0.0.0:0"}, `start sandbox: listen on "0.0.0.0:0": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"no address":               {Config{Listen: ":8477"}, `start sandbox: listen on ":8477": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"an address of IPv6":       {Config{Listen: "[::1]:0"}, `start sandbox: listen on "[::1]:0": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"a name":                   {Config{Listen: "example.com:80"}, `start sandbox: listen on "example.com:80": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"no port":                  {Config{Listen: "127.0.0.1"}, `start sandbox: listen on "127.0.0.1": address 127.0.0.1: missing port in address`, nil},
+		"an account of 3 digits":   {Config{Account: "123"}, `start sandbox: account "123" is not 12 digits`, nil},
+		"a region that is none":    {Config{Region: "here"}, `start sandbox: "here" is no name of a region`, nil},
+		"a speed that slows":       {Config{Speed: 0.5}, "start sandbox: speed must be 1 or more, not 0.5", nil},
+		"a folder that is a file":  {Config{Listen: "127.0.0.1:0", Dir: "sandbox_test.go"}, "", nil},
+		"no runtime to run things": {Config{Listen: "none"}, "start sandbox: no runtime", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runtime := &closable{Runtime: scripted.New()}
+			if name != "no runtime to run things" {
+				test.cfg.Runtime = runtime
+			}
+			s, err := Start(t.Context(), test.cfg)
+			if err == nil {
+				s.Close()
+			}
+			if err == nil || test.want != "" && err.Error() != test.want || test.is != nil && !errors.Is(err, test.is) {
+				t.Errorf("Start = %v\nwant %s", err, test.want)
+			}
+			if test.cfg.Runtime != nil && !runtime.closed {
+				t.Error("the runtime was not closed")
+			}
+		})
+	}
+}
+
+// closable notes that it was closed.
+type closable struct {
+	*scripted.Runtime
+	closed bool
+}
+
+func (c *closable) Close(ctx context.Context) error {
+	c.closed = true
+	return c.Runtime.Close(ctx)
+}
+
+// TestServer_Close closes a sandbox in the middle of everything; goleak looks
+// for what stays.
+func TestServer_Close(t *testing.T) {
+	w := start(t, Config{})
+	w.fault(t, `{"when":"ListServices","hang":true}`)
+	ctx := t.Context()
+	if _, err := w.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("c")}); err != nil {
+		t.Fatal(err)
+	}
+	serviceOf(t, w, "nginx", 2)
+	var hanging sync.WaitGroup
+	hanging.Go(func() {
+		if _, err := w.ecs.ListServices(ctx, &ecs.ListServicesInput{Cluster: aws.String("c")}); err == nil {
+			t.Error("the hanging call got an answer")
+		}
+	})
+	awaitCall(t, w, "ecs.ListServices")
+	half, err := net.Dial("tcp", w.Registry()) // and a client that only connects
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer half.Close()
+	if err := w.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	hanging.Wait()
+	if err := w.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+	if running := w.runtime.Running(); len(running) != 0 {
+		t.Errorf("tasks %v still run", running)
+	}
+	if _, err := net.Dial("tcp", w.Registry()); err == nil {
+		t.Error("the port is still open")
+	}
+}
+
+// awaitCall waits until a call has reached the sandbox.
+func awaitCall(t *testing.T, w *world, name string) {
+	t.Helper()
+	await(t, "the call "+name, func() bool {
+		_, totals := w.calls.Calls()
+		return totals[name] > 0
+	})
+}
+
+// await polls a condition until it holds. What it waits for crosses a socket, so
+// there is no channel to wait on.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.NewTimer(20 * time.Second)
+	defer timeout.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// serviceOf makes the service web of n tasks of an image in the cluster c.
+func serviceOf(t *testing.T, w *world, image string, n int32) {
+	t.Helper()
+	revision := register(t, w, image)
+	_, err := w.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{
+		Cluster: aws.String("c"), ServiceName: aws.String("web"), TaskDefinition: &revision, DesiredCount: &n,
+		LaunchType:           types.LaunchTypeFargate,
+		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// register registers a revision of the family web and returns its ARN.
+func register(t *testing.T, w *world, image string) string {
+	t.Helper()
+	out, err := w.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("web"), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
+		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
+		ContainerDefinitions:    []types.ContainerDefinition{{Name: aws.String("app"), Image: &image, Essential: aws.Bool(true)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.TaskDefinition.TaskDefinitionArn
+}
+
+var _ task.Runtime = (*closable)(nil)
