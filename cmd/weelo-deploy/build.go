@@ -55,6 +55,9 @@ func (a *app) runBuild(ctx context.Context, cmd *cobra.Command, f *buildFlags) e
 	if err != nil {
 		return s.refuse(err)
 	}
+	beating, stop := context.WithCancel(ctx)
+	defer stop()
+	s.beat(beating)
 	id, err := s.build(ctx, f)
 	if err != nil {
 		return s.refuse(interruptOr(ctx, err))

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/weelo/weelo-deploy/internal/build"
@@ -80,12 +81,13 @@ func awsConfig(ctx context.Context, p place) (aws.Config, *atomic.Int64, error) 
 	count := func(s *middleware.Stack) error { return s.Deserialize.Add(counter{calls}, middleware.Before) }
 	if p.Endpoint != "" {
 		return aws.Config{
-			Region: p.Region, BaseEndpoint: &p.Endpoint, HTTPClient: client, APIOptions: []func(*middleware.Stack) error{count},
+			Region: p.Region, BaseEndpoint: &p.Endpoint, HTTPClient: client, Logger: logging.Nop{}, APIOptions: []func(*middleware.Stack) error{count},
 			Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 		}, calls, nil
 	}
 	opts := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(client),
+		awsconfig.WithLogger(logging.Nop{}), // it would write into our output
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{count}),
 	}
 	if p.Region != "" {

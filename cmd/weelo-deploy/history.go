@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
-
-	"fmt"
 
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/output"
@@ -62,9 +61,9 @@ func newHistoryCommand(a *app) *cobra.Command {
 					rep.Attempts = rep.Attempts[:limit]
 				}
 				if a.wantsJSON() {
-					return writeJSON(a, rep)
+					return output.WriteObject(a.stdout, s.redact, rep)
 				}
-				return a.printHistory(rep)
+				return s.printHistory(rep)
 			})
 		},
 	}
@@ -114,8 +113,9 @@ func readHistory(ctx context.Context, c release.Clients, cluster, service string
 	return rep, nil
 }
 
-func (a *app) printHistory(rep historyReport) error {
-	t := a.table("", "REVISION", "OUTCOME", "CODE", "AGE", "BY", "COMMIT")
+func (s *session) printHistory(rep historyReport) error {
+	a := s.app
+	t := s.table("", "REVISION", "OUTCOME", "CODE", "AGE", "BY", "COMMIT")
 	for _, e := range rep.Attempts {
 		mark := " "
 		if e.Serving {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output"
 )
 
 func main() { os.Exit(Main()) }
@@ -65,9 +66,13 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case errors.As(err, &code):
 		return int(code)
 	}
-	// What is left are errors of arguments, found before a command began.
-	fmt.Fprintf(a.stderr, "error: %v\n", err)
-	fmt.Fprintf(a.stderr, "hint: see %s --help\n", a.commandPath(root, args))
+	// What is left are errors of arguments and of the way to write, found before a
+	// command began.
+	var known *event.Failure
+	if !errors.As(err, &known) {
+		err = event.Fail(event.CodeUsage, err.Error()).Try(a.commandPath(root, args) + " --help")
+	}
+	output.WriteError(a.stderr, nil, err)
 	return event.ExitUsage
 }
 

@@ -91,6 +91,9 @@ func (a *app) runRelease(ctx context.Context, cmd *cobra.Command, f *releaseFlag
 	if err != nil {
 		return err
 	}
+	beating, stop := context.WithCancel(ctx)
+	defer stop()
+	s.beat(beating)
 	run, closing, err := s.prepare(ctx, cmd, f)
 	if err != nil {
 		return s.refuse(err)
@@ -105,6 +108,9 @@ func (a *app) runPlan(ctx context.Context, cmd *cobra.Command, f *releaseFlags) 
 	if err != nil {
 		return err
 	}
+	beating, stop := context.WithCancel(ctx)
+	defer stop()
+	s.beat(beating)
 	run, closing, err := s.prepare(ctx, cmd, f)
 	if err != nil {
 		return s.refuse(err)

@@ -67,6 +67,9 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 	if err != nil {
 		return err
 	}
+	beating, stop := context.WithCancel(ctx)
+	defer stop()
+	s.beat(beating)
 	clients, err := s.site(ctx)
 	if err != nil {
 		return s.refuse(err)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func TestScript(t *testing.T) {
 		Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": cmdSandbox, "elf": cmdELF, "fault": cmdFault, "calls": cmdCalls, "await": cmdAwait,
-			"deploy": cmdDeploy, "field": cmdField, "story": cmdStory, "register": cmdRegister,
+			"deploy": cmdDeploy, "field": cmdField, "story": cmdStory, "signal": cmdSignal, "register": cmdRegister,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "awscli" {
@@ -274,6 +275,17 @@ func cmdDeploy(ts *testscript.TestScript, neg bool, args []string) {
 		Cluster: &s.Cluster, Service: &s.Name, TaskDefinition: aws.String(s.Family + ":" + args[0]), ForceNewDeployment: true,
 	})
 	ts.Check(err)
+}
+
+// cmdSignal: signal HUP|INT|TERM — sends it to the newest command that runs in the
+// background; testscript's kill knows INT and KILL only.
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	running := ts.BackgroundCmds()
+	if neg || len(args) != 1 || signals[args[0]] == nil || len(running) == 0 {
+		ts.Fatalf("usage: signal HUP|INT|TERM, with a command in the background")
+	}
+	ts.Check(running[len(running)-1].Process.Signal(signals[args[0]]))
 }
 
 // cmdRegister: register FILE — somebody else registers a task definition.

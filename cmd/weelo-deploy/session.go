@@ -19,6 +19,7 @@ type session struct {
 	out     *event.Stream
 	redact  *redact.Redactor
 	config  *config.Config
+	beat    func(context.Context) // speaks up in long silences until the context ends
 }
 
 // begin opens the output of a command. From here on the run ends with a result.
@@ -31,7 +32,10 @@ func (a *app) begin(command string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{app: a, command: command, out: event.NewStream(a.now, sink), redact: red}, nil
+	pulse := &output.Pulse{}
+	s := &session{app: a, command: command, out: event.NewStream(a.now, sink, pulse), redact: red}
+	s.beat = func(ctx context.Context) { go pulse.Run(ctx, s.out) }
+	return s, nil
 }
 
 func (a *app) outputMode() string {

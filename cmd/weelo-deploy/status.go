@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -73,9 +72,9 @@ func newStatusCommand(a *app) *cobra.Command {
 					return err
 				}
 				if a.wantsJSON() {
-					return writeJSON(a, rep)
+					return output.WriteObject(a.stdout, s.redact, rep)
 				}
-				return a.printStatus(rep)
+				return s.printStatus(rep)
 			})
 		},
 	}
@@ -98,13 +97,6 @@ func (a *app) read(ctx context.Context, command string, f func(context.Context, 
 }
 
 func (a *app) wantsJSON() bool { return a.flags.json || a.flags.output == "json" }
-
-func writeJSON(a *app, v any) error {
-	e := json.NewEncoder(a.stdout)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
 
 func readStatus(ctx context.Context, c release.Clients, cluster, service string) (statusReport, error) {
 	svc, err := release.Site{ECS: c.ECS, Cluster: cluster, Service: service}.Read(ctx)
@@ -183,7 +175,8 @@ func liveTasks(ctx context.Context, api release.ECS, cluster, service string) ([
 	return out, nil
 }
 
-func (a *app) printStatus(rep statusReport) error {
+func (s *session) printStatus(rep statusReport) error {
+	a := s.app
 	if a.stdoutTerminal {
 		verdict := "healthy"
 		if !rep.Healthy {
@@ -191,7 +184,7 @@ func (a *app) printStatus(rep statusReport) error {
 		}
 		fmt.Fprintf(a.stdout, "%s in %s: %s\n%s\n\n", rep.Service, rep.Cluster, verdict, output.Clean(rep.Summary))
 	}
-	deployments := a.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY")
+	deployments := s.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY")
 	for _, d := range rep.Deployments {
 		deployments.Row(d.ID, d.Status, history.Name(d.TaskDefinition), d.RolloutState, fmt.Sprintf("%d/%d", d.Running, d.Desired), d.FailedTasks, d.CreatedAt, d.By)
 	}
@@ -199,7 +192,7 @@ func (a *app) printStatus(rep statusReport) error {
 		return err
 	}
 	fmt.Fprintln(a.stdout)
-	tasks := a.table("TASK", "REVISION", "STATUS", "HEALTH", "AGE")
+	tasks := s.table("TASK", "REVISION", "STATUS", "HEALTH", "AGE")
 	for _, t := range rep.Tasks {
 		tasks.Row(t.ID, t.Revision, t.Status, t.Health, t.Started)
 	}
@@ -207,7 +200,7 @@ func (a *app) printStatus(rep statusReport) error {
 		return err
 	}
 	fmt.Fprintln(a.stdout)
-	images := a.table("CONTAINER", "IMAGE", "DIGEST")
+	images := s.table("CONTAINER", "IMAGE", "DIGEST")
 	for _, i := range rep.Images {
 		images.Row(i.Container, i.Image, i.Digest)
 	}

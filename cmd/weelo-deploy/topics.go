@@ -33,6 +33,8 @@ func environmentTopic() *cobra.Command {
 		Long: `  WEELO_DEPLOY_*       a configuration value: the key in upper case, dots as _
                        (WEELO_DEPLOY_IMAGE_REPOSITORY); flags win over it, and it
                        wins over the file
+  WEELO_DEPLOY_CONFIG, WEELO_DEPLOY_ENV, WEELO_DEPLOY_OUTPUT
+                       for --config, --env and --output
   AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, …
                        as the aws command reads them
   DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY

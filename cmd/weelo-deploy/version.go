@@ -1,12 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weelo/weelo-deploy/internal/output"
 )
 
 // Set by the linker in released binaries (.goreleaser.yaml).
@@ -29,7 +30,7 @@ func newVersionCommand(a *app) *cobra.Command {
 			info, _ := debug.ReadBuildInfo()
 			v := readVersion(version, commit, date, info)
 			if a.flags.json || a.flags.output == "json" {
-				return json.NewEncoder(a.stdout).Encode(v)
+				return output.WriteObject(a.stdout, nil, v)
 			}
 			_, err := fmt.Fprintf(a.stdout, "weelo-deploy %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
 			return err

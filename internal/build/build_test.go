@@ -3,9 +3,13 @@ package build
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -20,6 +24,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/engine/enginetest"
@@ -203,6 +208,39 @@ RUN --mount=type=secret,id=npmrc --mount=type=secret,id=token ["/probe", "cat=/r
 	}
 }
 
+func TestBuild_SSHAgent(t *testing.T) {
+	t.Parallel()
+	e := enginetest.Open(t)
+	keys := agent.NewKeyring()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Add(agent.AddedKey{PrivateKey: key}); err != nil {
+		t.Fatal(err)
+	}
+	sock := filepath.Join(t.TempDir(), "agent")
+	l, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go agent.ServeAgent(keys, c)
+		}
+	}()
+	r := project(t, e, "FROM scratch\nCOPY probe /\nRUN --mount=type=ssh [\"/probe\", \"keys\"]\n", map[string]string{})
+	r.NoCache, r.SSH = true, []string{"default=" + sock}
+	if _, steps := mustBuild(t, e, r); !slices.Contains(steps, "| keys 1 <nil>") {
+		t.Errorf("steps = %q, want the agent's key", steps)
+	}
+}
+
 func TestBuild_FailingStep(t *testing.T) {
 	t.Parallel()
 	e := enginetest.Open(t)
@@ -290,7 +328,7 @@ func TestBuild_PrivateBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(basicAuth("me", "pa:ss", registry.New()))
+	srv := httptest.NewServer(basicAuth("me", "pa:ss", registry.New(registry.Logger(log.New(io.Discard, "", 0)))))
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "http://")
 	base := enginetest.Image{Files: map[string][]byte{"/base": []byte("x")}, Arch: info.Arch, Config: v1.Config{Env: []string{"BASE=private"}}}

@@ -39,9 +39,9 @@ type credentials struct {
 // are none.
 func readCredentials(getenv func(string) string) (credentials, error) {
 	var c credentials
-	dir, err := engine.ConfigDir(getenv)
-	if err != nil {
-		return c, err
+	dir := engine.ConfigDir(getenv)
+	if dir == "" {
+		return c, nil
 	}
 	path := filepath.Join(dir, "config.json")
 	b, err := os.ReadFile(path)

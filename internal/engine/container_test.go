@@ -30,7 +30,7 @@ func probe(t *testing.T) (*engine.Engine, string) {
 	ref := enginetest.Image{
 		Files: map[string][]byte{"/probe": enginetest.Probe(t, info.Arch)},
 		Config: v1.Config{
-			Entrypoint: []string{"/probe"}, Env: []string{"FROM=image"}, Labels: map[string]string{"weelo-deploy.test": "yes"},
+			Entrypoint: []string{"/probe"}, Env: []string{"FROM=image"}, Labels: map[string]string{"weelo-deploy.test": enginetest.Name(t)}, // an image of its own
 			Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "/probe", "exit=1"}, Interval: 50 * time.Millisecond},
 		},
 		Arch: info.Arch,

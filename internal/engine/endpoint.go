@@ -40,10 +40,7 @@ type endpoint struct {
 // resolve finds the endpoint in the order of the docker command: what was asked
 // for, DOCKER_HOST, DOCKER_CONTEXT, the current context, the default socket.
 func resolve(on string, getenv func(string) string) (endpoint, error) {
-	dir, err := ConfigDir(getenv)
-	if err != nil {
-		return endpoint{}, err
-	}
+	dir := ConfigDir(getenv)
 	switch {
 	case strings.Contains(on, "://"):
 		return addressed(on, on, dir, getenv)
@@ -61,23 +58,27 @@ func resolve(on string, getenv func(string) string) (endpoint, error) {
 	return fromContext(current, dir, getenv)
 }
 
-// ConfigDir is the docker command's configuration folder.
-func ConfigDir(getenv func(string) string) (string, error) {
+// ConfigDir is the docker command's configuration folder. It is empty where
+// nothing tells a home folder, as in some CI containers.
+func ConfigDir(getenv func(string) string) string {
 	if d := getenv("DOCKER_CONFIG"); d != "" {
-		return d, nil
+		return d
 	}
 	home := getenv("HOME")
 	if home == "" {
 		var err error
 		if home, err = os.UserHomeDir(); err != nil {
-			return "", fmt.Errorf("find the docker configuration: %w", err)
+			return ""
 		}
 	}
-	return filepath.Join(home, ".docker"), nil
+	return filepath.Join(home, ".docker")
 }
 
 // currentContext reads currentContext of config.json; "" when there is none.
 func currentContext(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
 	path := filepath.Join(dir, "config.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,6 +104,9 @@ func fromContext(name, dir string, getenv func(string) string) (endpoint, error)
 			return addressed(h, "DOCKER_HOST", dir, getenv)
 		}
 		return addressed(client.DefaultDockerHost, fromDefault, dir, getenv)
+	}
+	if dir == "" {
+		return endpoint{}, fmt.Errorf("docker context %q: there is no home folder to find it in (HOME is not set)", name)
 	}
 	st := store.New(filepath.Join(dir, "contexts"), store.NewConfig(
 		func() any { return &map[string]any{} },

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -153,6 +154,20 @@ func TestResolve_Refuses(t *testing.T) {
 	}
 }
 
+// TestResolve_WithoutAHome is what some CI containers are.
+func TestResolve_WithoutAHome(t *testing.T) {
+	t.Setenv("HOME", "")
+	for on, want := range map[string]string{"": "unix:///var/run/docker.sock", "tcp://h:1": "tcp://h:1"} {
+		e, err := Open(Options{On: on, Getenv: func(string) string { return "" }})
+		if err != nil || e.Endpoint() != want {
+			t.Errorf("Open(%q) = %v, %v; want %s", on, e, err, want)
+		}
+	}
+	if _, err := Open(Options{On: "ci", Getenv: func(string) string { return "" }}); err == nil || !strings.Contains(err.Error(), "HOME") {
+		t.Errorf("Open of a context = %v, want HOME named", err)
+	}
+}
+
 func TestInfo_Unreachable(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -264,7 +279,7 @@ func fakeEngine(t *testing.T, certs *tls.Config) string {
 		srv.Listener = l
 		srv.Start()
 	} else {
-		srv.Config.ErrorLog = nil
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are wanted
 		srv.TLS = certs
 		srv.StartTLS()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -142,7 +143,7 @@ func TestPushAndPull(t *testing.T) {
 	t.Parallel()
 	e := enginetest.Open(t)
 	local, _ := small(t, e)
-	srv := httptest.NewServer(registry.New())
+	srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer srv.Close()
 	ref := strings.TrimPrefix(srv.URL, "http://") + "/pushed:v1"
 	if err := e.Tag(t.Context(), local, ref); err != nil {

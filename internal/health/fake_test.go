@@ -33,8 +33,8 @@ func definition(n int) string { return fmt.Sprint(definitionARN, n) }
 type fakeECS struct {
 	mu      sync.Mutex
 	began   time.Time
-	skew    time.Duration // AWS's clock minus ours
-	latency time.Duration
+	skew    time.Duration                        // AWS's clock minus ours
+	latency func(op string, n int) time.Duration // nil: none
 	script  []step
 	step    time.Time // of the script's step that runs
 
@@ -48,6 +48,8 @@ type fakeECS struct {
 	calls []recorded
 	// fault gives the error of the nth call of an operation.
 	fault func(op string, n int, at time.Duration) error
+	stale func(n int) bool // the nth answer about the service is from before the release
+	hangs func(op string, n int) bool
 }
 
 type step struct {
@@ -62,8 +64,11 @@ type recorded struct {
 }
 
 // newFake must be called inside a synctest bubble.
-func newFake() *fakeECS {
-	f := &fakeECS{began: time.Now(), status: "ACTIVE", pageSize: 100}
+func newFake() *fakeECS { return newFakeAhead(0) }
+
+// newFakeAhead makes one whose clock is ahead of ours.
+func newFakeAhead(skew time.Duration) *fakeECS {
+	f := &fakeECS{began: time.Now(), skew: skew, status: "ACTIVE", pageSize: 100}
 	f.deploy("ecs-svc/1", 27, 1)
 	f.deployments[0].CreatedAt = aws.Time(f.now().Add(-24 * time.Hour))
 	f.complete("ecs-svc/1")
@@ -211,15 +216,18 @@ func apiError(code string) error { return &smithy.GenericAPIError{Code: code, Me
 
 // call runs the script up to now, and gives the fault of the call.
 func (f *fakeECS) call(ctx context.Context, op string, size int) error {
-	if f.latency > 0 {
+	f.mu.Lock()
+	f.calls = append(f.calls, recorded{op, time.Since(f.began), size})
+	n := f.count(op)
+	if f.latency != nil {
+		d := f.latency(op, n)
+		f.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			f.mu.Lock()
-			return ctx.Err()
-		case <-time.After(f.latency):
+		case <-time.After(d):
 		}
+		f.mu.Lock()
 	}
-	f.mu.Lock()
 	elapsed := time.Since(f.began)
 	for len(f.script) > 0 && f.script[0].at <= elapsed {
 		s := f.script[0]
@@ -228,17 +236,26 @@ func (f *fakeECS) call(ctx context.Context, op string, size int) error {
 		s.do()
 	}
 	f.step = time.Time{}
-	f.calls = append(f.calls, recorded{op, elapsed, size})
+	if f.hangs != nil && f.hangs(op, n) {
+		f.mu.Unlock()
+		<-ctx.Done()
+		f.mu.Lock()
+		return ctx.Err()
+	}
 	if f.fault == nil {
 		return nil
 	}
+	return f.fault(op, n, elapsed)
+}
+
+func (f *fakeECS) count(op string) int {
 	n := 0
 	for _, c := range f.calls {
 		if c.op == op {
 			n++
 		}
 	}
-	return f.fault(op, n, elapsed)
+	return n
 }
 
 func (f *fakeECS) DescribeServices(ctx context.Context, in *ecs.DescribeServicesInput, _ ...func(*ecs.Options)) (*ecs.DescribeServicesOutput, error) {
@@ -265,6 +282,10 @@ func (f *fakeECS) DescribeServices(ctx context.Context, in *ecs.DescribeServices
 		if *d.Status == "PRIMARY" {
 			s.DesiredCount = d.DesiredCount
 		}
+	}
+	if n := len(s.Deployments); f.stale != nil && f.stale(f.count("DescribeServices")) {
+		s.Deployments = s.Deployments[n-1:]
+		s.Deployments[0].Status = aws.String("PRIMARY")
 	}
 	return &ecs.DescribeServicesOutput{Services: []types.Service{s}}, nil
 }

@@ -75,8 +75,8 @@ func (f *forward) judge(now time.Time) (Verdict, bool) {
 		return f.taken(*p, now)
 	}
 	f.takenAt = time.Time{}
-	if v, over := f.broken(now); over {
-		return v, true
+	if f.broken() {
+		return f.failing(now)
 	}
 	if ours := f.svc.ours(); ours != nil {
 		if v, over := f.givenUp(*ours, now); over {
@@ -107,22 +107,35 @@ func (f *forward) unseen(now time.Time) (Verdict, bool) {
 	if f.policy.Tolerate.percent {
 		return Verdict{}, false
 	}
-	return f.broken(now)
+	if f.broken() {
+		return f.failing(now)
+	}
+	return Verdict{}, false
 }
 
-// broken says whether tasks failed more than the policy allows.
-func (f *forward) broken(now time.Time) (Verdict, bool) {
+// broken says whether tasks failed more than the policy allows. A deployment
+// that is broken cannot serve any more, even while failing waits.
+func (f *forward) broken() bool {
+	_, ok := f.tally.decide(f.tolerated())
+	if !ok {
+		f.tally.decided = time.Time{}
+	}
+	return ok
+}
+
+func (f *forward) tolerated() int {
 	desired := 0
 	if d := f.svc.ours(); d != nil {
 		desired = int(d.DesiredCount)
 	} else if f.svc.known {
 		desired = int(f.svc.is.DesiredCount)
 	}
-	lead, ok := f.tally.decide(f.policy.Tolerate.Of(desired))
-	if !ok {
-		f.tally.decided = time.Time{}
-		return Verdict{}, false
-	}
+	return f.policy.Tolerate.Of(desired)
+}
+
+// failing reports that tasks failed, after one more look at the service.
+func (f *forward) failing(now time.Time) (Verdict, bool) {
+	lead, _ := f.tally.decide(f.tolerated())
 	if f.tally.decided.IsZero() {
 		f.tally.decided = f.tally.failed[len(f.tally.failed)-1].at
 		if lead.at.After(f.tally.decided) {

@@ -79,7 +79,7 @@ func TestWatch_superseded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFake()
-				f.at(20*time.Second, func() { happens(f) })
+				f.at(22*time.Second, func() { happens(f) }) // between two looks at the service
 				got := watch(f, Policy{})
 				got.want(t, Superseded, event.CodeSuperseded)
 				if got.TakenBy.Deployment != "ecs-svc/3" {
@@ -109,6 +109,22 @@ func TestWatch_oldAnswersRightAfterUpdateService(t *testing.T) {
 		if err != nil || v.Outcome != Serving {
 			t.Errorf("Watch() = %s (%v), %v; want %s", v.Outcome, v.Failure, err, Serving)
 		}
+	})
+}
+
+// One answer alone may be an old one, at any time.
+func TestWatch_oneOldAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		f.latency = func(op string, _ int) time.Duration {
+			if op == "DescribeServices" {
+				return 300 * time.Millisecond
+			}
+			return 0
+		}
+		f.stale = func(n int) bool { return n == 6 }
+		f.serve(60 * time.Second)
+		watch(f, Policy{}).want(t, Serving, "")
 	})
 }
 

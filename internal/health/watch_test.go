@@ -265,19 +265,47 @@ func TestWatch_baseline(t *testing.T) {
 	}
 }
 
+// What failed before must be known before anything is judged.
+func TestWatch_baselineIsWaitedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		f.start("before", "ecs-svc/1", 27)
+		f.exit("before", 139)
+		f.crash("00000000-dead", 139)
+		f.latency = func(op string, n int) time.Duration {
+			if op == "ListTasks STOPPED" && n == 1 {
+				return 4 * time.Second
+			}
+			return 0
+		}
+		f.say("(service backend) has started 1 tasks: (task 00000000-dead).")
+		f.serve(60 * time.Second)
+		watch(f, Policy{}).want(t, Serving, "")
+	})
+}
+
 func TestWatch_bake(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		at   time.Duration
+		name     string
+		at       time.Duration
+		replaced bool
 	}{
-		{"in the middle", 55 * time.Second},
-		{"in its last moment", 69900 * time.Millisecond},
+		{"in the middle", 55 * time.Second, false},
+		{"in its last moment", 69900 * time.Millisecond, false},
+		{"in its last moment, replaced at once", 69900 * time.Millisecond, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFake()
 				f.serve(40 * time.Second)
-				f.at(c.at, func() { f.exit("new1", 139) })
+				f.latency = func(string, int) time.Duration { return 20 * time.Millisecond }
+				f.at(c.at, func() {
+					f.exit("new1", 139)
+					if c.replaced {
+						f.start("new2", "ecs-svc/2", 38)
+						f.up("new2")
+					}
+				})
 				got := watch(f, Policy{Bake: 30 * time.Second})
 				got.want(t, Failing, "EXIT_139_SIGSEGV")
 				if !got.Completed || !got.HealthySeen {

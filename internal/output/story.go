@@ -38,7 +38,6 @@ type chapter struct {
 	events      int
 	logs        map[string]int
 	tasks       map[string]int
-	updates     int
 }
 
 // tally counts what was shown and what was not.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/clipperhouse/displaywidth"
-	"golang.org/x/term"
 
 	"github.com/weelo/weelo-deploy/internal/redact"
 )
@@ -162,14 +161,4 @@ func Ago(d time.Duration) string {
 	default:
 		return fmt.Sprintf(form, fmt.Sprintf("%dmo", d/(30*day)))
 	}
-}
-
-// TerminalWidth is the number of columns of the terminal with the file
-// descriptor; 0 when it is none or does not tell.
-func TerminalWidth(fd uintptr) int {
-	w, _, err := term.GetSize(int(fd))
-	if err != nil {
-		return 0
-	}
-	return w
 }

@@ -39,7 +39,7 @@ func incident(t *testing.T, file string) *world {
 		t.Fatal(err)
 	}
 	return start(t, Config{Region: "ap-south-1", Seed: from, PushImage: func(ctx context.Context, p ImagePush) error {
-		if p.From != "weelo-backend:v1.0.8" {
+		if !strings.HasSuffix(p.From, ":v1.0.8") {
 			return fmt.Errorf("unexpected push of %s", p.From)
 		}
 		return pushRandom(ctx, p.To, p.Username, p.Password, "amd64")
@@ -153,7 +153,9 @@ func imageDetail(t *testing.T, w *world, tag string) (detail struct {
 	return detail
 }
 
-func imageDigest(t *testing.T, w *world, tag string) string { return *imageDetail(t, w, tag).ImageDigest }
+func imageDigest(t *testing.T, w *world, tag string) string {
+	return *imageDetail(t, w, tag).ImageDigest
+}
 
 // untagged is the digest of the image without a tag.
 func untagged(t *testing.T, w *world) string { return imageDigest(t, w, "") }
@@ -298,7 +300,7 @@ func TestPush_faults(t *testing.T) {
 		t.Fatal(err)
 	}
 	user, password := w.Credentials()
-	for fault, want := range map[string]string{"denied": "DENIED", "enospc": "no space left on device"} {
+	for fault, want := range map[string]string{"denied": "DENIED", "enospc": "no space left on device", "unavailable": "Service Unavailable"} {
 		w.fault(t, `{"push":"`+fault+`","repository":"app"}`)
 		err := pushRandom(t.Context(), w.Registry()+"/app:v1", user, password, "amd64")
 		if err == nil || !strings.Contains(err.Error(), want) {

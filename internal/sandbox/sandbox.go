@@ -162,8 +162,8 @@ func (c Config) check() error {
 		return fmt.Errorf("account %q is not 12 digits", c.Account)
 	case !regionForm.MatchString(c.Region):
 		return fmt.Errorf("%q is no name of a region", c.Region)
-	case !(c.Speed >= 1):
-		return fmt.Errorf("speed must be 1 or more, not %v", c.Speed)
+	case !(c.Speed > 0):
+		return fmt.Errorf("speed must be above 0, not %v", c.Speed)
 	}
 	return nil
 }
@@ -225,6 +225,8 @@ func (s *Server) gate(a registry.Action, repository string) error {
 		return registry.ErrDenied
 	case fault.NoSpace:
 		return registry.ErrNoSpace
+	case fault.Unavailable:
+		return registry.ErrUnavailable
 	}
 	return nil
 }

@@ -2,22 +2,17 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"go.uber.org/goleak"
@@ -27,105 +22,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// world is a sandbox with scripted tasks, seen through the SDK's clients, which
-// find it by its environment as those of users do.
-type world struct {
-	*Server
-	runtime *scripted.Runtime
-	ecs     *ecs.Client
-	ecr     *ecr.Client
-	logs    *cloudwatchlogs.Client
-	sts     *sts.Client
-	http    *http.Client
-}
-
-// fast is a speed at which AWS's waiting times do not matter.
-const fast = 1000
-
-func start(t *testing.T, cfg Config) *world {
-	t.Helper()
-	w := &world{runtime: scripted.New()}
-	cfg.Runtime = w.runtime
-	if cfg.Listen == "" {
-		cfg.Listen = "127.0.0.1:0"
-	}
-	if cfg.Speed == 0 {
-		cfg.Speed = fast
-	}
-	s, err := Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Server = s
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	w.connect(t)
-	return w
-}
-
-// connect makes the clients from nothing but the sandbox's environment.
-func (w *world) connect(t *testing.T) {
-	t.Helper()
-	for _, variable := range w.Env() {
-		name, value, _ := strings.Cut(variable, "=")
-		t.Setenv(name, value)
-	}
-	t.Setenv("AWS_CA_BUNDLE", "") // needs another kind of HTTP client, and nothing here is encrypted
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	w.http = &http.Client{Transport: transport}
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(w.http),
-		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
-		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.ecs, w.ecr, w.logs, w.sts = ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg), sts.NewFromConfig(cfg)
-}
-
-// control does a request to the control endpoints and decodes its answer.
-func (w *world) control(t *testing.T, method, path, body string, into any) int {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, w.URL()+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := w.http.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	data, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if into != nil {
-		if err := json.Unmarshal(data, into); err != nil {
-			t.Fatalf("%s %s answers %s: %v", method, path, data, err)
-		}
-	}
-	return answer.StatusCode
-}
-
-func (w *world) fault(t *testing.T, rule string) {
-	t.Helper()
-	var answer map[string]any
-	if status := w.control(t, http.MethodPost, "/_sandbox/faults", rule, &answer); status != http.StatusCreated {
-		t.Fatalf("fault %s: %d %v", rule, status, answer)
-	}
-}
-
-func wantCode(t *testing.T, err error, code string) {
-	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) || e.ErrorCode() != code {
-		t.Errorf("error is %v, want %s", err, code)
-	}
-}
 
 func TestServer_identity(t *testing.T) {
 	w := start(t, Config{Account: "318774499084", Region: "ap-south-1"})
@@ -272,7 +168,7 @@ func TestStart_refuses(t *testing.T) {
 		"no port":                  {Config{Listen: "127.0.0.1"}, `start sandbox: listen on "127.0.0.1": address 127.0.0.1: missing port in address`, nil},
 		"an account of 3 digits":   {Config{Account: "123"}, `start sandbox: account "123" is not 12 digits`, nil},
 		"a region that is none":    {Config{Region: "here"}, `start sandbox: "here" is no name of a region`, nil},
-		"a speed that slows":       {Config{Speed: 0.5}, "start sandbox: speed must be 1 or more, not 0.5", nil},
+		"a speed backwards":        {Config{Speed: -1}, "start sandbox: speed must be above 0, not -1", nil},
 		"a folder that is a file":  {Config{Listen: "127.0.0.1:0", Dir: "sandbox_test.go"}, "", nil},
 		"no runtime to run things": {Config{Listen: "none"}, "start sandbox: no runtime", nil},
 	} {
@@ -341,60 +237,6 @@ func TestServer_Close(t *testing.T) {
 	if _, err := net.Dial("tcp", w.Registry()); err == nil {
 		t.Error("the port is still open")
 	}
-}
-
-// awaitCall waits until a call has reached the sandbox.
-func awaitCall(t *testing.T, w *world, name string) {
-	t.Helper()
-	await(t, "the call "+name, func() bool {
-		_, totals := w.calls.Calls()
-		return totals[name] > 0
-	})
-}
-
-// await polls a condition until it holds. What it waits for crosses a socket, so
-// there is no channel to wait on.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.NewTimer(20 * time.Second)
-	defer timeout.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-timeout.C:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
-// serviceOf makes the service web of n tasks of an image in the cluster c.
-func serviceOf(t *testing.T, w *world, image string, n int32) {
-	t.Helper()
-	revision := register(t, w, image)
-	_, err := w.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{
-		Cluster: aws.String("c"), ServiceName: aws.String("web"), TaskDefinition: &revision, DesiredCount: &n,
-		LaunchType:           types.LaunchTypeFargate,
-		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// register registers a revision of the family web and returns its ARN.
-func register(t *testing.T, w *world, image string) string {
-	t.Helper()
-	out, err := w.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
-		Family: aws.String("web"), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
-		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
-		ContainerDefinitions:    []types.ContainerDefinition{{Name: aws.String("app"), Image: &image, Essential: aws.Bool(true)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return *out.TaskDefinition.TaskDefinitionArn
 }
 
 var _ task.Runtime = (*closable)(nil)

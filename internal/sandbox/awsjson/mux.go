@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -116,6 +117,7 @@ func Write(w http.ResponseWriter, a Answer) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", a.ContentType)
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	h.Set("X-Amzn-Requestid", requestID())
 	if a.ErrorCode != "" {
 		h.Set("X-Amzn-Errortype", a.ErrorCode)

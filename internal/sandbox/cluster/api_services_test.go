@@ -101,6 +101,7 @@ func TestAPI_CreateService_refuses(t *testing.T) {
 			{"no task definition", func(in *ecs.CreateServiceInput) { in.TaskDefinition = nil }, "InvalidParameterException", "TaskDefinition"},
 			{"no network", func(in *ecs.CreateServiceInput) { in.NetworkConfiguration = nil }, "InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified."},
 			{"no count", func(in *ecs.CreateServiceInput) { in.DesiredCount = nil }, "InvalidParameterException", "Desired count"},
+			{"too many tasks", func(in *ecs.CreateServiceInput) { in.DesiredCount = aws.Int32(2_000_000_000) }, "InvalidParameterException", "Desired count"},
 			{"a threshold of 0", func(in *ecs.CreateServiceInput) {
 				in.DeploymentConfiguration = &types.DeploymentConfiguration{DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{
 					ThresholdConfiguration: &types.ThresholdConfiguration{Type: types.ThresholdTypeCount}}}

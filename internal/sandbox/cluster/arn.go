@@ -28,6 +28,10 @@ func (a arns) serviceRevision(cluster, service, number string) string {
 	return a.prefix() + "service-revision/" + cluster + "/" + service + "/" + number
 }
 
+func (a arns) taskSet(cluster, service, number string) string {
+	return a.prefix() + "task-set/" + cluster + "/" + service + "/ecs-svc/" + number
+}
+
 // split takes an ARN of this account and region apart into its kind and the
 // parts behind, for example "task", [cluster, id].
 func (a arns) split(arn string) (kind string, parts []string, ok bool) {

@@ -28,7 +28,8 @@ func (c *Cluster) createService(_ context.Context, in *ecs.CreateServiceInput) (
 	}
 	s := c.addService(cl, in, c.cfg.Now())
 	if def != nil {
-		r := s.newRevision(def, *in, c.arns, c.cfg.Now())
+		r := s.newRevision(def, *in, c.cfg.Now())
+		s.revisions[r.arn] = r
 		if s.sched != nil {
 			s.deploy(r, c.env())
 		}
@@ -48,8 +49,8 @@ func (c *Cluster) checkCreate(in *ecs.CreateServiceInput) (*definition.Definitio
 	if in.SchedulingStrategy == types.SchedulingStrategyReplica && in.DesiredCount == nil {
 		return nil, invalid("Desired count is required when the scheduling strategy is REPLICA.")
 	}
-	if deref(in.DesiredCount) < 0 {
-		return nil, invalid("Desired count must not be negative.")
+	if err := checkCount(in.DesiredCount); err != nil {
+		return nil, err
 	}
 	if in.LaunchType != "" && len(in.CapacityProviderStrategy) > 0 {
 		return nil, invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
@@ -68,6 +69,16 @@ func (c *Cluster) checkCreate(in *ecs.CreateServiceInput) (*definition.Definitio
 		return nil, err
 	}
 	return def, checkPlacement(def, in)
+}
+
+// maxDesired is the quota of tasks per service.
+const maxDesired = 5000
+
+func checkCount(desired *int32) error {
+	if n := deref(desired); n < 0 || n > maxDesired {
+		return invalid("Desired count must be between 0 and %d.", maxDesired)
+	}
+	return nil
 }
 
 // setDefaults fills in what CreateService takes when nothing is said.
@@ -117,10 +128,8 @@ func checkConfiguration(cfg *types.DeploymentConfiguration) error {
 	if lower := deref(cfg.MinimumHealthyPercent); lower < 0 || lower > 100 {
 		return invalid("minimumHealthyPercent must be between 0 and 100.")
 	}
-	if upper := deref(cfg.MaximumPercent); upper < 100 || upper > 200 {
-		if upper < 1 || upper > 10000 {
-			return invalid("maximumPercent is out of range.")
-		}
+	if upper := deref(cfg.MaximumPercent); upper < 1 || upper > 10000 {
+		return invalid("maximumPercent is out of range.")
 	}
 	if deref(cfg.MaximumPercent) < deref(cfg.MinimumHealthyPercent) {
 		return invalid("maximumPercent must not be less than minimumHealthyPercent.")
@@ -176,7 +185,7 @@ func checkLoadBalancer(def *definition.Definition, lb types.LoadBalancer) error 
 // addService makes a service without a deployment.
 func (c *Cluster) addService(cl *clusterRecord, in *ecs.CreateServiceInput, now time.Time) *service {
 	s := &service{
-		cluster: cl, name: *in.ServiceName, arn: c.arns.service(cl.name, *in.ServiceName),
+		cluster: cl, arns: c.arns, name: *in.ServiceName, arn: c.arns.service(cl.name, *in.ServiceName),
 		status: "ACTIVE", created: now, tags: in.Tags, settings: *in,
 		revisions: make(map[string]*revision), byDeploy: make(map[string]*revision),
 		deployments: make(map[string]*deploymentRef),
@@ -207,18 +216,17 @@ func (s *service) configure() {
 	s.dirty = true
 }
 
-// newRevision records a service revision.
-func (s *service) newRevision(def *definition.Definition, in ecs.CreateServiceInput, a arns, now time.Time) *revision {
-	r := &revision{
-		arn:     a.serviceRevision(s.cluster.name, s.name, newNumber()),
+// newRevision makes a service revision that is not yet the service's.
+func (s *service) newRevision(def *definition.Definition, in ecs.CreateServiceInput, now time.Time) *revision {
+	return &revision{
+		arn:     s.arns.serviceRevision(s.cluster.name, s.name, newNumber()),
 		created: now, def: def, input: in, digests: make(map[string]string),
 	}
-	s.revisions[r.arn] = r
-	return r
 }
 
 // deploy begins the deployment of a revision.
 func (s *service) deploy(r *revision, env scheduler.Env) *scheduler.Deployment {
+	s.revisions[r.arn] = r
 	d := s.newDeployment(r)
 	s.keep(s.sched.Deploy(d, newServiceDeploymentID(), env))
 	s.dirty = true
@@ -236,6 +244,5 @@ func (s *service) newDeployment(r *revision) *scheduler.Deployment {
 
 // keep makes a service deployment known by its ARN.
 func (s *service) keep(sd *scheduler.ServiceDeployment) {
-	prefix := s.arn[:len(s.arn)-len("service/"+s.cluster.name+"/"+s.name)]
-	s.deployments[prefix+"service-deployment/"+s.cluster.name+"/"+s.name+"/"+sd.ID] = &deploymentRef{s, sd}
+	s.deployments[s.arns.serviceDeployment(s.cluster.name, s.name, sd.ID)] = &deploymentRef{s, sd}
 }

@@ -28,6 +28,7 @@ type clusterRecord struct {
 // service is one service.
 type service struct {
 	cluster *clusterRecord
+	arns    arns
 	name    string
 	arn     string
 	status  string // ACTIVE, DRAINING or INACTIVE

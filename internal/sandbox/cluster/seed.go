@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -127,7 +128,8 @@ func (c *Cluster) recordService(seed *ServiceSeed) (*service, error) {
 	if s.sched == nil {
 		if n := len(seed.Deployments); n > 0 {
 			d := seed.Deployments[n-1]
-			s.newRevision(c.definitions.Get(d.TaskDefinition), seed.Create, c.arns, d.CreatedAt)
+			r := s.newRevision(c.definitions.Get(d.TaskDefinition), seed.Create, d.CreatedAt)
+			s.revisions[r.arn] = r
 		}
 		return s, nil
 	}
@@ -144,6 +146,9 @@ func (c *Cluster) checkSeed(seed *ServiceSeed) error {
 		return errors.New("its name must consist of letters, numbers, underscores and hyphens")
 	}
 	setDefaults(&seed.Create)
+	if err := checkCount(seed.Create.DesiredCount); err != nil {
+		return err
+	}
 	if err := checkConfiguration(seed.Create.DeploymentConfiguration); err != nil {
 		return err
 	}
@@ -166,10 +171,9 @@ func (c *Cluster) checkSeed(seed *ServiceSeed) error {
 // recordDeployment writes one deployment down. A successful one is, until the
 // next one is written, the one that serves.
 func (c *Cluster) recordDeployment(s *service, seed DeploymentSeed, in ecs.CreateServiceInput) {
-	r := s.newRevision(c.definitions.Get(seed.TaskDefinition), in, c.arns, seed.CreatedAt)
-	for container, digest := range seed.Digests {
-		r.digests[container] = digest
-	}
+	r := s.newRevision(c.definitions.Get(seed.TaskDefinition), in, seed.CreatedAt)
+	maps.Copy(r.digests, seed.Digests)
+	s.revisions[r.arn] = r
 	d := s.newDeployment(r)
 	d.Created, d.Updated, d.FailedTasks = seed.CreatedAt, seed.FinishedAt, seed.FailedTasks
 	sd := &scheduler.ServiceDeployment{
@@ -246,10 +250,8 @@ func (seed TaskSeed) record(t *scheduler.Task) string {
 func (c *Cluster) deploySeed(s *service, seed DeploymentSeed, in ecs.CreateServiceInput) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := s.newRevision(c.definitions.Get(seed.TaskDefinition), in, c.arns, seed.CreatedAt)
-	for container, digest := range seed.Digests {
-		r.digests[container] = digest
-	}
+	r := s.newRevision(c.definitions.Get(seed.TaskDefinition), in, seed.CreatedAt)
+	maps.Copy(r.digests, seed.Digests)
 	d := s.deploy(r, c.env())
 	d.Created, d.FailedTasks = seed.CreatedAt, seed.FailedTasks
 	s.sched.Current().Created = seed.CreatedAt

@@ -25,8 +25,8 @@ func (c *Cluster) updateService(_ context.Context, in *ecs.UpdateServiceInput) (
 	if err := checkConfiguration(settings.DeploymentConfiguration); err != nil {
 		return nil, err
 	}
-	if deref(settings.DesiredCount) < 0 {
-		return nil, invalid("Desired count must not be negative.")
+	if err := checkCount(settings.DesiredCount); err != nil {
+		return nil, err
 	}
 	r, err := c.nextRevision(s, in)
 	if err != nil {
@@ -36,7 +36,6 @@ func (c *Cluster) updateService(_ context.Context, in *ecs.UpdateServiceInput) (
 	if s.sched != nil {
 		s.configure()
 		if r != nil {
-			s.revisions[r.arn] = r
 			s.deploy(r, c.env())
 		}
 	}
@@ -142,9 +141,7 @@ func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revisio
 	if err := checkPlacement(def, &input); err != nil {
 		return nil, err
 	}
-	r := s.newRevision(def, input, c.arns, c.cfg.Now())
-	delete(s.revisions, r.arn) // until the update is accepted as a whole
-	return r, nil
+	return s.newRevision(def, input, c.cfg.Now()), nil
 }
 
 // wantedDefinition is the task definition that the update asks for. One that

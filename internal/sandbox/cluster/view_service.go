@@ -95,7 +95,7 @@ func (s *service) taskSets() []types.TaskSet {
 	number := r.arn[len(r.arn)-19:]
 	return []types.TaskSet{{
 		Id: ptr("ecs-svc/" + number), Status: ptr("PRIMARY"), StabilityStatus: types.StabilityStatusSteadyState,
-		TaskSetArn:           ptr(s.cluster.arn[:len(s.cluster.arn)-len("cluster/"+s.cluster.name)] + "task-set/" + s.cluster.name + "/" + s.name + "/ecs-svc/" + number),
+		TaskSetArn:           ptr(s.arns.taskSet(s.cluster.name, s.name, number)),
 		TaskDefinition:       &r.def.ARN,
 		ClusterArn:           &s.cluster.arn,
 		ServiceArn:           &s.arn,

@@ -11,6 +11,7 @@
 //	{"when":"UpdateService","deleteImage":"weelo-backend:broken"}
 //	{"push":"denied","repository":"weelo-backend"}
 //	{"push":"enospc"}
+//	{"push":"unavailable","times":2}
 //	{"pull":"denied"}
 //
 // GET lists the rules with how often each has acted; DELETE removes them all, or

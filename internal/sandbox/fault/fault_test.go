@@ -205,18 +205,18 @@ func TestSet_pushAndPull(t *testing.T) {
 
 func TestSet_AddRefuses(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"exactly one of when, push and pull":            {},
-		"of when, push and pull":                        {When: "A", Push: Denied},
-		"there is no operation C":                       {When: "C", Error: "X"},
-		"there is no operation other.A":                 {When: "A", Service: "other", Error: "X"},
-		"the fault does nothing":                        {When: "A"},
-		`push is "denied" or "enospc", not "refused"`:   {Push: "refused"},
-		`pull is "denied", not "enospc"`:                {Pull: NoSpace},
-		"push and pull take repository":                 {Push: Denied, Hang: true},
-		"repository goes with push and pull":            {When: "A", Error: "X", Repository: "r"},
-		"times and after must not be negative":          {When: "A", Error: "X", Times: -1},
-		"status must be from 400 to 599, not 200":       {When: "A", Status: 200},
-		"dropAnswer and deleteImage need the operation": {When: "A", Status: 500, DropAnswer: true},
+		"exactly one of when, push and pull":                         {},
+		"of when, push and pull":                                     {When: "A", Push: Denied},
+		"there is no operation C":                                    {When: "C", Error: "X"},
+		"there is no operation other.A":                              {When: "A", Service: "other", Error: "X"},
+		"the fault does nothing":                                     {When: "A"},
+		`push is "denied", "enospc" or "unavailable", not "refused"`: {Push: "refused"},
+		`pull is "denied", not "enospc"`:                             {Pull: NoSpace},
+		"push and pull take repository":                              {Push: Denied, Hang: true},
+		"repository goes with push and pull":                         {When: "A", Error: "X", Repository: "r"},
+		"times and after must not be negative":                       {When: "A", Error: "X", Times: -1},
+		"status must be from 400 to 599, not 200":                    {When: "A", Status: 200},
+		"dropAnswer and deleteImage need the operation":              {When: "A", Status: 500, DropAnswer: true},
 	} {
 		s := newSet(&registry{}, nil)
 		if _, err := s.Add(Rule{When: "A", Error: "X"}, rule); err == nil || !strings.Contains(err.Error(), want) {
@@ -253,7 +253,7 @@ func TestHandler_faults(t *testing.T) {
 		{"POST", "/_sandbox/faults", `{"when":"A","eror":"X"}`, 400, `{"error":"read fault: json: unknown field \"eror\""}`},
 		{"POST", "/_sandbox/faults", `{"when":"A"`, 400, `{"error":"read fault: unexpected EOF"}`},
 		{"POST", "/_sandbox/faults", `{"when":"A","error":"X","delay":"soon"}`, 400, `{"error":"read fault: time: invalid duration \"soon\""}`},
-		{"POST", "/_sandbox/faults", `{"push":"x"}`, 400, `{"error":"fault 1: push is \"denied\" or \"enospc\", not \"x\""}`},
+		{"POST", "/_sandbox/faults", `{"push":"x"}`, 400, `{"error":"fault 1: push is \"denied\", \"enospc\" or \"unavailable\", not \"x\""}`},
 		{"GET", "/_sandbox/faults", "", 200, `{"faults":[{"id":"1","when":"A","times":3,"error":"ThrottlingException","delay":"2s","acted":0},{"id":"2","push":"denied","acted":0},{"id":"3","pull":"denied","repository":"app","acted":0}]}`},
 		{"DELETE", "/_sandbox/faults/2", "", 204, ""},
 		{"DELETE", "/_sandbox/faults/2", "", 404, `{"error":"there is no fault \"2\""}`},

@@ -15,7 +15,7 @@ type Rule struct {
 	When       string `json:"when,omitempty"`       // an operation: "UpdateService"
 	Service    string `json:"service,omitempty"`    // with When: only of this service ("ecs")
 	Contains   string `json:"contains,omitempty"`   // with When: only if the request has this text
-	Push       string `json:"push,omitempty"`       // "denied" or "enospc"
+	Push       string `json:"push,omitempty"`       // "denied", "enospc" or "unavailable"
 	Pull       string `json:"pull,omitempty"`       // "denied"
 	Repository string `json:"repository,omitempty"` // with Push and Pull: only this one
 
@@ -31,10 +31,12 @@ type Rule struct {
 	DeleteImage string   `json:"deleteImage,omitempty"` // repository, repository:tag or repository@digest
 }
 
-// Refusals of push and pull.
+// Refusals of push and pull. A Docker engine tells the texts of the first two at
+// once; one that is unavailable it asks again, five times over 50 seconds.
 const (
-	Denied  = "denied"
-	NoSpace = "enospc"
+	Denied      = "denied"
+	NoSpace     = "enospc"      // push only
+	Unavailable = "unavailable" // push only: HTTP 503
 )
 
 // Duration is a time.Duration that is written "2s" in JSON.
@@ -75,8 +77,8 @@ func (r Rule) check(operations func(service, operation string) bool) error {
 
 func (r Rule) checkContent() error {
 	switch {
-	case r.Push != "" && r.Push != Denied && r.Push != NoSpace:
-		return fmt.Errorf("push is %q or %q, not %q", Denied, NoSpace, r.Push)
+	case r.Push != "" && r.Push != Denied && r.Push != NoSpace && r.Push != Unavailable:
+		return fmt.Errorf("push is %q, %q or %q, not %q", Denied, NoSpace, Unavailable, r.Push)
 	case r.Pull != "" && r.Pull != Denied:
 		return fmt.Errorf("pull is %q, not %q", Denied, r.Pull)
 	case r.acts() || r.Service != "" || r.Contains != "":

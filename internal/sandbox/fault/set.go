@@ -193,7 +193,8 @@ func (s *Set) giveBack(a *active) {
 	a.acted--
 }
 
-// Push says what happens to a push to the repository: "", [Denied] or [NoSpace].
+// Push says what happens to a push to the repository: "", [Denied],
+// [NoSpace] or [Unavailable].
 func (s *Set) Push(repository string) string {
 	a := s.take(func(r Rule) bool { return r.Push != "" && (r.Repository == "" || r.Repository == repository) })
 	if a == nil {

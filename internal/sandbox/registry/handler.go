@@ -30,6 +30,10 @@ func (s *Store) Handler() http.Handler {
 			refuseLogin(w, r)
 			return
 		}
+		if strings.HasSuffix(r.URL.Path, "/manifests/") { // the protocol's server panics on an empty reference
+			http.NotFound(w, r)
+			return
+		}
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
 			if err := checkManifest(w, r); err != nil {
 				_ = ociregistry.WriteError(w, err) // a client that has gone does not need it

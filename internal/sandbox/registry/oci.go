@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net/http"
 	"slices"
 
 	"cuelabs.dev/go/oci/ociregistry"
@@ -48,6 +49,12 @@ func (s *Store) wire(err error, repo string) error {
 		return ociregistry.NewError("Requested image not found", ociregistry.ErrManifestUnknown.Code(), nil)
 	case errors.Is(err, ErrDenied):
 		return ociregistry.NewError(s.denied(repo, err), ociregistry.ErrDenied.Code(), nil)
+	case errors.Is(err, ErrNoSpace):
+		// As the client's fault: a Docker engine repeats what answers 500 for
+		// 50 seconds, and then does not tell its text.
+		return ociregistry.NewError("The registry cannot store the image: no space left on device", ociregistry.ErrUnsupported.Code(), nil)
+	case errors.Is(err, ErrUnavailable):
+		return ociregistry.NewHTTPError(ociregistry.NewError("Service Unavailable", "UNAVAILABLE", nil), http.StatusServiceUnavailable, nil, nil)
 	}
 	return err
 }
@@ -164,16 +171,13 @@ func (r *repository) lookup(reference string) (string, *image) {
 }
 
 func (b backend) PushBlobChunked(_ context.Context, repo string, _ int) (ociregistry.BlobWriter, error) {
-	err := b.s.allow(Push, repo)
-	full := errors.Is(err, ErrNoSpace) // shows at the first byte, as it does
-	if err != nil && !full {
+	if err := b.s.allow(Push, repo); err != nil {
 		return nil, err
 	}
 	u, err := b.s.begin(repo)
 	if err != nil {
 		return nil, b.s.wire(err, repo)
 	}
-	u.full = full
 	return u, nil
 }
 

@@ -187,10 +187,10 @@ func TestStore_pushRefused(t *testing.T) {
 	wantRegistryError(t, err, 403, "DENIED", "User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:us-east-1:000000000000:repository/app because no identity-based policy allows the ecr:InitiateLayerUpload action")
 
 	refusal = ErrNoSpace
-	err = s.push(t, "app:v1", image)
-	if err == nil || !strings.Contains(err.Error(), "no space left on device") {
-		t.Errorf("push to a full disk: %v", err)
-	}
+	wantRegistryError(t, s.push(t, "app:v1", image), 400, "UNSUPPORTED", "The registry cannot store the image: no space left on device")
+
+	refusal = ErrUnavailable
+	wantRegistryError(t, s.push(t, "app:v1", image), 503, "UNAVAILABLE", "Service Unavailable")
 	if _, err := s.Resolve("app", "v1", "", ""); !errors.Is(err, ErrReference) {
 		t.Errorf("after refused pushes v1 is there: %v", err)
 	}

@@ -20,9 +20,11 @@ var (
 	ErrReference  = errors.New("image not found")
 	ErrLayer      = errors.New("layer not found")
 	ErrDenied     = errors.New("access denied")
-	ErrNoSpace    = errors.New("no space left on device")
 	ErrExists     = errors.New("repository exists")
 	ErrName       = errors.New("invalid repository name")
+
+	ErrNoSpace     = errors.New("no space left on device")
+	ErrUnavailable = errors.New("service unavailable")
 )
 
 // Action is what a client does with a repository's content.
@@ -35,7 +37,7 @@ const (
 )
 
 // Gate decides whether an action on a repository's content may go on. It
-// returns nil, [ErrDenied] or [ErrNoSpace], and may be called concurrently.
+// returns nil, [ErrDenied], [ErrNoSpace] or [ErrUnavailable], and may be called concurrently.
 type Gate func(a Action, repository string) error
 
 // Option changes how a store works.

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"cuelabs.dev/go/oci/ociregistry"
@@ -25,7 +26,6 @@ type upload struct {
 	store *Store
 	repo  string
 	id    string
-	full  bool // the gate said that the disk is full
 
 	lock sync.Mutex
 	file *os.File // nil once it is committed or cancelled
@@ -105,13 +105,13 @@ func (u *upload) Write(p []byte) (int, error) {
 	if u.file == nil {
 		return 0, ociregistry.ErrBlobUploadUnknown
 	}
-	if u.full {
-		return 0, fmt.Errorf("write %s: %w", u.file.Name(), ErrNoSpace)
-	}
 	n, err := u.file.Write(p)
 	u.hash.Write(p[:n])
 	u.size += int64(n)
 	u.used = u.store.now()
+	if errors.Is(err, syscall.ENOSPC) {
+		err = u.store.wire(ErrNoSpace, u.repo)
+	}
 	return n, err
 }
 

@@ -10,8 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// maxBytes is ECS's limit for a task definition.
-const maxBytes = 64 << 10
+// ECS's limits for a task definition.
+const (
+	maxBytes      = 64 << 10
+	maxContainers = 10
+)
 
 var (
 	familyForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
@@ -32,6 +35,8 @@ func check(d *Definition, size int) error {
 		return refuse("Family contains invalid characters.")
 	case len(d.Task.ContainerDefinitions) == 0:
 		return refuse("Container list cannot be empty.")
+	case len(d.Task.ContainerDefinitions) > maxContainers:
+		return refuse("Container list cannot have more than %d elements.", maxContainers)
 	case size > maxBytes:
 		return refuse("Actual length: '%d'. Max allowed length is '%d' bytes.", size, maxBytes)
 	}
@@ -82,6 +87,8 @@ func checkContainer(t types.TaskDefinition, c types.ContainerDefinition) error {
 		return refuse("Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", *c.Name)
 	case c.HealthCheck != nil && !validCheck(c.HealthCheck.Command):
 		return refuse("Invalid setting for container '%s'. The health check command must begin with CMD or CMD-SHELL.", *c.Name)
+	case c.LogConfiguration != nil && c.LogConfiguration.LogDriver == types.LogDriverAwslogs && c.LogConfiguration.Options["awslogs-group"] == "":
+		return refuse("Log driver awslogs requires options: awslogs-group")
 	case c.StopTimeout != nil && *c.StopTimeout < 0:
 		return refuse("Invalid setting for container '%s'. 'stopTimeout' must not be negative.", *c.Name)
 	}

@@ -130,6 +130,8 @@ func TestStore_Register_refuses(t *testing.T) {
 		{containers(`{"name":"a","image":"x","memory":1,"essential":false}`), "essential"},
 		{containers(`{"name":"a","image":"x","memory":1,"dependsOn":[{"containerName":"b","condition":"START"}]}`), "depends on"},
 		{containers(`{"name":"a","image":"x","memory":1,"healthCheck":{"command":["CMD"]}}`), "health check"},
+		{containers(strings.Repeat(app+",", 10) + app), "more than 10"},
+		{containers(`{"name":"a","image":"x","memory":1,"logConfiguration":{"logDriver":"awslogs"}}`), "awslogs-group"},
 		{string(request(`,"requiresCompatibilities":["FARGATE"],"cpu":"256","memory":"512"`)), "Fargate only supports network mode"},
 		{string(request(fargate)), "Fargate requires that 'cpu' be defined at the task level."},
 		{string(request(fargate + `,"cpu":"256"`)), "Fargate requires that 'memory' be defined at the task level."},
