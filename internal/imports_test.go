@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"internal/taskdef": {"internal/event", "internal/nearest"},
 	"internal/health":  {"internal/event"},
 	"internal/config":  {"internal/event", "internal/nearest", "internal/redact"},
-	"internal/output":  {"internal/event", "internal/redact"},
+	"internal/output":  {"internal/event", "internal/nearest", "internal/redact"},
 	"internal/release": {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/image", "internal/nearest", "internal/taskdef"},
 }
 

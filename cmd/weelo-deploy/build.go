@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weelo/weelo-deploy/internal/build"
-	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
 	"github.com/weelo/weelo-deploy/internal/release"
@@ -83,7 +82,7 @@ func (s *session) build(ctx context.Context, f *buildFlags) (string, error) {
 	if err != nil {
 		return "", event.Fail(event.CodeConfig, "build.platform").Because(err)
 	}
-	e, err := engine.Open(engine.Options{On: c.Build.On})
+	e, err := openEngine(c.Build.On)
 	if err != nil {
 		return "", err
 	}

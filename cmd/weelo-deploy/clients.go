@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +48,7 @@ func openClients(ctx context.Context, p place) (release.Clients, error) {
 		return release.Clients{}, err
 	}
 	who := sts.NewFromConfig(cfg)
-	open := sync.OnceValues(func() (*engine.Engine, error) { return engine.Open(engine.Options{On: p.On}) })
+	open := sync.OnceValues(func() (*engine.Engine, error) { return openEngine(p.On) })
 	return release.Clients{
 		ECS: ecs.NewFromConfig(cfg),
 		ECR: ecr.NewFromConfig(cfg),
@@ -73,11 +75,21 @@ func openClients(ctx context.Context, p place) (release.Clients, error) {
 	}, nil
 }
 
+// openEngine connects to the Docker engine that build.on names. No engine is a
+// refusal with the ways to get one.
+func openEngine(on string) (*engine.Engine, error) {
+	e, err := engine.Open(engine.Options{On: on})
+	if err != nil {
+		return nil, build.Unavailable(err)
+	}
+	return e, nil
+}
+
 // awsConfig loads the user's AWS configuration the way the aws command does, and
 // counts the requests that are sent.
 func awsConfig(ctx context.Context, p place) (aws.Config, *atomic.Int64, error) {
 	calls := new(atomic.Int64)
-	client := awshttp.NewBuildableClient().WithTimeout(apiTimeout)
+	client := plainBody{awshttp.NewBuildableClient().WithTimeout(apiTimeout)}
 	count := func(s *middleware.Stack) error { return s.Deserialize.Add(counter{calls}, middleware.Before) }
 	if p.Endpoint != "" {
 		return aws.Config{
@@ -103,6 +115,20 @@ func awsConfig(ctx context.Context, p place) (aws.Config, *atomic.Int64, error) 
 			Hint("set region in weelo-deploy.yaml, --region, AWS_REGION, or region in your AWS profile")
 	}
 	return cfg, calls, nil
+}
+
+// plainBody sends request bodies without their WriteTo. After the head of an
+// answer has come, smithy-go closes the request's body, whose WriteTo then reports
+// the end too early, and net/http cuts the connection in the middle of a large
+// answer (seen with smithy-go v1.28.8). A call that must not be repeated would lose
+// its answer.
+type plainBody struct{ aws.HTTPClient }
+
+func (c plainBody) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // counter counts requests as they are sent, retries included.

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/nearest"
 )
 
 // globalFlags are the flags of every command.
@@ -49,7 +54,7 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
 		}
 	}
 	root.AddCommand(newVersionCommand(a), exitCodesTopic(), environmentTopic())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
+	root.SetFlagErrorFunc(flagError)
 	return root
 }
 
@@ -58,13 +63,35 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if cmd.Parent() == nil {
-		msg := fmt.Sprintf("there is no command %q", args[0])
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			msg += "; did you mean " + strings.Join(near, ", ") + "?"
+		f := event.Fail(event.CodeUsage, fmt.Sprintf("there is no command %q", args[0]))
+		var names []string
+		for _, c := range cmd.Commands() {
+			names = append(names, c.Name())
 		}
-		return fmt.Errorf("%s", msg)
+		return meant(f, args[0], names).Try("weelo-deploy --help")
 	}
 	return fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
+}
+
+// flagError names the flag that was probably meant when there is none of the name.
+func flagError(cmd *cobra.Command, err error) error {
+	var named interface{ GetSpecifiedName() string } // pflag's errors have it
+	if !errors.As(err, &named) || cmd.Flags().Lookup(named.GetSpecifiedName()) != nil {
+		return err
+	}
+	names := flagName.FindAllString(cmd.Flags().FlagUsages(), -1)
+	return meant(event.Fail(event.CodeUsage, err.Error()), "--"+named.GetSpecifiedName(), names).Try(cmd.CommandPath() + " --help")
+}
+
+// flagName finds the flags in a command's usage text.
+var flagName = regexp.MustCompile(`--[a-z][a-z-]*`)
+
+// meant adds the nearest of the names that exist.
+func meant(f *event.Failure, word string, names []string) *event.Failure {
+	if near := nearest.Names(word, names, 2); len(near) > 0 {
+		return f.Hint("did you mean " + strings.Join(near, " or ") + "?")
+	}
+	return f
 }
 
 // commandPath is the command that args name, for a hint.

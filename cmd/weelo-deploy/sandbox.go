@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weelo/weelo-deploy/internal/build"
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/release"
@@ -124,12 +126,12 @@ func seedFailure(err error) error {
 
 // startServer starts a sandbox whose tasks are containers on the local engine.
 func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func() error, error) {
-	e, err := engine.Open(engine.Options{})
+	e, err := openEngine("")
 	if err != nil {
 		return nil, nil, err
 	}
 	if _, err := e.Info(ctx); err != nil {
-		return nil, nil, errors.Join(err, e.Close())
+		return nil, nil, errors.Join(build.Unavailable(err), e.Close())
 	}
 	rt, err := dockerruntime.Open(ctx, e, dockerruntime.Options{})
 	if err != nil {
@@ -138,18 +140,27 @@ func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func
 	cfg.Runtime, cfg.PushImage = rt, pusher(e)
 	server, err := sandbox.Start(ctx, cfg) // closes the runtime when it fails
 	if err != nil {
-		return nil, nil, errors.Join(portTaken(err, cfg.Listen), e.Close())
+		return nil, nil, errors.Join(listenFailure(err, cfg.Listen), e.Close())
 	}
 	return server, func() error { return errors.Join(server.Close(), e.Close()) }, nil
 }
 
-func portTaken(err error, listen string) error {
-	if !errors.Is(err, sandbox.ErrPortTaken) {
-		return err
+// listenFailure says what to do about an address that cannot be listened on.
+func listenFailure(err error, listen string) error {
+	var bad *net.AddrError
+	switch {
+	case errors.Is(err, sandbox.ErrPortTaken):
+		return event.Fail(event.CodePortTaken, "the sandbox cannot listen on "+listen+": the address is taken").Because(err).
+			Hint("another sandbox may be running; choose another port").
+			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+	case errors.Is(err, sandbox.ErrNotLoopback):
+		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen+": it is open to everybody who reaches it, and listens on 127.0.0.1 only").Because(err).
+			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+	case errors.As(err, &bad):
+		return event.Fail(event.CodeUsage, "--listen wants ADDRESS:PORT, not "+listen).Because(err).
+			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
 	}
-	return event.Fail(event.CodePortTaken, "the sandbox cannot listen on "+listen+": the address is taken").Because(err).
-		Hint("another sandbox may be running; choose another port").
-		Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+	return err
 }
 
 // pusher pushes images of the local engine into the sandbox's registry, as a
@@ -260,7 +271,7 @@ func newSandboxCleanCommand(a *app) *cobra.Command {
 }
 
 func cleanSandboxes(ctx context.Context, images []string) error {
-	e, err := engine.Open(engine.Options{})
+	e, err := openEngine("")
 	if err != nil {
 		return err
 	}

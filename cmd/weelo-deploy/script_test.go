@@ -48,10 +48,10 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
 		Setup: setupScript,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		Cmds: withWorld(map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": cmdSandbox, "elf": cmdELF, "fault": cmdFault, "calls": cmdCalls, "await": cmdAwait,
 			"deploy": cmdDeploy, "field": cmdField, "story": cmdStory, "signal": cmdSignal, "register": cmdRegister,
-		},
+		}),
 		Condition: func(cond string) (bool, error) {
 			if cond == "awscli" {
 				return haveAWSCLI(t), nil
@@ -86,7 +86,7 @@ func setupScript(env *testscript.Env) error {
 			env.Setenv(k, v)
 		}
 	}
-	env.Values[serverKey{}] = &scriptSandbox{}
+	env.Values[serverKey{}], env.Values[worldKey{}] = &scriptSandbox{}, newWorld()
 	return os.WriteFile(filepath.Join(home, "gitconfig"), []byte("[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n"), 0o600)
 }
 

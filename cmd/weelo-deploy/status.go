@@ -67,7 +67,7 @@ func newStatusCommand(a *app) *cobra.Command {
 		Example: "  weelo-deploy status\n  weelo-deploy status --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.read(cmd.Context(), "status", func(ctx context.Context, s *session, c release.Clients) error {
-				rep, err := readStatus(ctx, c, s.config.Cluster, s.config.Service)
+				rep, err := readStatus(ctx, c, s.config.Cluster, s.config.Service, a.now())
 				if err != nil {
 					return err
 				}
@@ -98,7 +98,7 @@ func (a *app) read(ctx context.Context, command string, f func(context.Context, 
 
 func (a *app) wantsJSON() bool { return a.flags.json || a.flags.output == "json" }
 
-func readStatus(ctx context.Context, c release.Clients, cluster, service string) (statusReport, error) {
+func readStatus(ctx context.Context, c release.Clients, cluster, service string, now time.Time) (statusReport, error) {
 	svc, err := release.Site{ECS: c.ECS, Cluster: cluster, Service: service}.Read(ctx)
 	if err != nil {
 		return statusReport{}, err
@@ -117,7 +117,7 @@ func readStatus(ctx context.Context, c release.Clients, cluster, service string)
 	}
 	rep := statusReport{
 		Cluster: history.Short(aws.ToString(svc.ClusterArn)), Service: aws.ToString(svc.ServiceName),
-		Healthy: history.Completed(svc), State: release.ProgressOf(svc), Summary: release.Serves(svc),
+		Healthy: history.Completed(svc), State: release.ProgressOf(svc, now), Summary: release.Serves(svc),
 		Desired: int(svc.DesiredCount), Running: int(svc.RunningCount), Pending: int(svc.PendingCount),
 		Deployments: []statusDeployment{}, Tasks: []statusTask{}, Images: []statusImage{},
 	}

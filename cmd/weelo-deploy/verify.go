@@ -58,7 +58,7 @@ func (s *session) verify(ctx context.Context, ref string) (string, error) {
 		return "", event.Fail(event.CodeUsage, "--platform").Because(err)
 	}
 	need := []image.Requirement{{Platform: want, From: "build.platform"}}
-	e, err := engine.Open(engine.Options{On: s.config.Build.On})
+	e, err := openEngine(s.config.Build.On)
 	if err != nil {
 		return "", err
 	}

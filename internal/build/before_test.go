@@ -57,6 +57,7 @@ func TestRunBefore_Fails(t *testing.T) {
 // TestRunBefore_Cancelled ends a command that started another one which ignores
 // SIGTERM; both are gone after it.
 func TestRunBefore_Cancelled(t *testing.T) {
+	t.Parallel()
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var pid int
@@ -98,6 +99,7 @@ func gone(t *testing.T, pid int) bool {
 }
 
 func TestRunBefore_Background(t *testing.T) {
+	t.Parallel()
 	var rec recorder
 	dir := t.TempDir()
 	err := RunBefore(t.Context(), dir, []string{"(while test ! -e stop; do sleep 0.05; done; touch stopped) & echo started"}, rec.emit)

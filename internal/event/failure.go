@@ -33,7 +33,8 @@ const (
 	CodePortTaken             Code = "PORT_TAKEN"
 )
 
-// Codes of failures of a deployment. CodeExit makes those of exit codes.
+// Codes of failures of a deployment. Those of exit codes (EXIT_139_SIGSEGV) are made
+// by health.ExitCode.
 const (
 	CodeOutOfMemory        Code = "OUT_OF_MEMORY"
 	CodeExecFormat         Code = "EXEC_FORMAT"

@@ -37,11 +37,16 @@ func (r *run) addSources() {
 	r.sources = []*source{r.service, r.stopped, r.tasks, r.running, r.deployment, r.logs}
 }
 
-func (r *run) describeService() call {
-	in := &ecs.DescribeServicesInput{Cluster: &r.scope.cluster, Services: []string{r.scope.serviceName}}
+// cluster is the cluster's name; nil stands for AWS's default cluster.
+func (r *run) cluster() *string {
 	if r.scope.cluster == "" {
-		in.Cluster = nil
+		return nil
 	}
+	return &r.scope.cluster
+}
+
+func (r *run) describeService() call {
+	in := &ecs.DescribeServicesInput{Cluster: r.cluster(), Services: []string{r.scope.serviceName}}
 	return func(ctx context.Context) (absorb, error) {
 		out, err := r.w.ECS.DescribeServices(ctx, in, once)
 		if err != nil {
@@ -82,10 +87,7 @@ func (r *run) listRunning() call {
 }
 
 func (r *run) listTasks(ctx context.Context, status types.DesiredStatus) (ids []string, pages int, err error) {
-	in := &ecs.ListTasksInput{Cluster: &r.scope.cluster, ServiceName: &r.scope.serviceName, DesiredStatus: status}
-	if r.scope.cluster == "" {
-		in.Cluster = nil
-	}
+	in := &ecs.ListTasksInput{Cluster: r.cluster(), ServiceName: &r.scope.serviceName, DesiredStatus: status}
 	for p := ecs.NewListTasksPaginator(r.w.ECS, in); p.HasMorePages(); pages++ {
 		out, err := p.NextPage(ctx, once)
 		if err != nil {
@@ -106,11 +108,7 @@ func (r *run) describeTasks() call {
 	return func(ctx context.Context) (absorb, error) {
 		var tasks []types.Task
 		for chunk := range slices.Chunk(ids, tasksPerCall) {
-			in := &ecs.DescribeTasksInput{Cluster: &r.scope.cluster, Tasks: chunk}
-			if r.scope.cluster == "" {
-				in.Cluster = nil
-			}
-			out, err := r.w.ECS.DescribeTasks(ctx, in, once)
+			out, err := r.w.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: r.cluster(), Tasks: chunk}, once)
 			if err != nil {
 				return nil, err
 			}
@@ -162,10 +160,7 @@ const clockSlack = 5 * time.Second
 // the two are not related.
 func (r *run) findDeployment(ctx context.Context) (string, error) {
 	after := r.scope.created.Add(-clockSlack)
-	in := &ecs.ListServiceDeploymentsInput{Cluster: &r.scope.cluster, Service: &r.scope.serviceName, CreatedAt: &types.CreatedAt{After: &after}}
-	if r.scope.cluster == "" {
-		in.Cluster = nil
-	}
+	in := &ecs.ListServiceDeploymentsInput{Cluster: r.cluster(), Service: &r.scope.serviceName, CreatedAt: &types.CreatedAt{After: &after}}
 	var all []types.ServiceDeploymentBrief
 	for {
 		out, err := r.w.ECS.ListServiceDeployments(ctx, in, once)

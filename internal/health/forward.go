@@ -171,7 +171,7 @@ func (r *run) verdict(o Outcome, f *event.Failure, at time.Time, lead *failed) V
 // goingBack finds ECS's words for a rollback, in rollout reasons and in events:
 // "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1.",
 // "(service S) rolling back to deployment ecs-svc/1.".
-var goingBack = regexp.MustCompile(`(?i)roll(?:ing|ed) ?back`)
+var goingBack = regexp.MustCompile(`(?i)roll(?:ing|ed)? ?back`)
 
 // taken says what it means that another deployment is PRIMARY: ECS goes back,
 // somebody else deployed, or the answer is older than our deployment.
@@ -235,7 +235,7 @@ func taker(p types.Deployment) Taker {
 
 // rolledBack reports that ECS went back, with the failure that made it do so.
 func (f *forward) rolledBack(p types.Deployment, now time.Time) (Verdict, bool) {
-	looked := f.stopped.asked.After(f.takenAt) && len(f.fleet.wanted) == 0
+	looked := !f.stopped.asked.Before(f.takenAt) && len(f.fleet.wanted) == 0
 	if !looked && f.stopped.readable() && now.Sub(f.takenAt) < findCause {
 		f.wake(f.takenAt.Add(findCause))
 		return Verdict{}, false

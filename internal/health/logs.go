@@ -132,8 +132,8 @@ var escapes = regexp.MustCompile("\x1b(?:\\[[0-9;:?]*[ -/]*[@-~]|\\][^\x07\x1b]*
 
 // clean takes out of a line what could move a terminal's cursor, and bounds it.
 func clean(s string) string {
-	s = escapes.ReplaceAllString(clip(s, lineBytes), "")
-	return strings.TrimRight(strings.Map(func(r rune) rune {
+	s = escapes.ReplaceAllString(strings.ToValidUTF8(s[:min(len(s), 2*lineBytes)], "\uFFFD"), "")
+	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
 			return r
@@ -143,7 +143,8 @@ func clean(s string) string {
 			return -1
 		}
 		return r
-	}, s), " ")
+	}, s)
+	return clip(strings.TrimRight(s, " "), lineBytes)
 }
 
 // absentStream says whether the stream or its group is not there (yet).

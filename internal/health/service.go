@@ -93,7 +93,10 @@ func (r *run) seeService(is types.Service, at time.Time) {
 			r.fleet.stale = true
 			r.soon(r.tasks)
 		}
-		if int(now.RunningCount+now.PendingCount) > len(r.fleet.alive()) && r.tasks.readable() {
+		// The tasks of a deployment that ECS goes back to are mostly not of this
+		// rollback: there is nothing to look for.
+		unseen := r.svc.id == r.scope.id && int(now.RunningCount+now.PendingCount) > len(r.fleet.alive())
+		if unseen && r.tasks.readable() {
 			r.fleet.missing = true
 			r.soon(r.running)
 		}

@@ -55,8 +55,10 @@ func faultOf(err error) fault {
 		return faults[api.ErrorCode()]
 	}
 	// The SDK has no type for credentials that cannot be had (any more); its
-	// operation error says so in words, before a request is sent.
-	if s := err.Error(); strings.Contains(s, "get identity") || strings.Contains(s, "refresh cached credentials") {
+	// operation error says so in words, before a request is sent. When the network
+	// is to blame, they may come back.
+	s := err.Error()
+	if strings.Contains(s, "get identity") && !network.MatchString(s) {
 		return credentials
 	}
 	return passing

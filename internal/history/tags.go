@@ -3,6 +3,7 @@ package history
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -35,6 +36,9 @@ const (
 type Outcome struct {
 	Kind Kind
 	At   time.Time
+	// Run is the run that the outcome concludes: the revision's KeyRun tag when it
+	// was written. No clocks have to be compared to tell whether a run is over.
+	Run string
 }
 
 // Tags are our tags on one revision.
@@ -56,8 +60,8 @@ func OutcomeKey(cluster, service string) string {
 }
 
 // OutcomeValue is the value of an outcome tag.
-func OutcomeValue(k Kind, at time.Time) string {
-	return string(k) + " " + at.UTC().Format(time.RFC3339)
+func OutcomeValue(o Outcome) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", o.Kind, o.At.UTC().Format(time.RFC3339), o.Run))
 }
 
 // ParseTags reads our tags out of a revision's, given as key and value.
@@ -77,19 +81,29 @@ func ParseTags(tags map[string]string) Tags {
 // Outcome is the recorded outcome on a service; its Kind is empty when there is
 // none or it cannot be read.
 func (t Tags) Outcome(cluster, service string) Outcome {
-	kind, at, ok := strings.Cut(t.outcomes[OutcomeKey(cluster, service)], " ")
-	if !ok {
+	words := strings.Fields(t.outcomes[OutcomeKey(cluster, service)])
+	if len(words) < 2 {
 		return Outcome{}
 	}
-	when, err := time.Parse(time.RFC3339, at)
+	when, err := time.Parse(time.RFC3339, words[1])
 	if err != nil {
 		return Outcome{}
 	}
-	switch k := Kind(kind); k {
+	o := Outcome{Kind: Kind(words[0]), At: when}
+	if len(words) > 2 {
+		o.Run = words[2]
+	}
+	switch o.Kind {
 	case Proven, Failed, Left:
-		return Outcome{k, when}
+		return o
 	}
 	return Outcome{}
+}
+
+// Unconcluded says whether a run of ours deployed the revision on a service and
+// did not live to record how that ended.
+func (t Tags) Unconcluded(cluster, service string) bool {
+	return t.Run != "" && t.CopyOf == "" && t.Outcome(cluster, service).Run != t.Run
 }
 
 // Short is the last part of an ARN, or the name itself.

@@ -182,14 +182,14 @@ func TestACopyOfItselfEnds(t *testing.T) {
 
 func TestTagsSpeakOnlyForWhatECSForgot(t *testing.T) {
 	key := OutcomeKey("weelocluster", "backend")
-	proven := ParseTags(map[string]string{key: OutcomeValue(Proven, t0.Add(50*time.Hour))})
+	proven := ParseTags(map[string]string{key: OutcomeValue(Outcome{Kind: Proven, At: t0.Add(50 * time.Hour)})})
 	l := ledger(attempt{revision: 36, status: stopped})
 	l.Tags[arn(36)], l.Tags[arn(27)] = proven, proven
 	got, _ := l.Automatic(service(36, inProgress, 0), time.Time{})
 	if revision(got) != "27" {
 		t.Errorf("Automatic = %s, want 27: ECS says that 36 was stopped, a tag cannot prove it", revision(got))
 	}
-	other := ParseTags(map[string]string{OutcomeKey("weelocluster", "other"): OutcomeValue(Proven, t0)})
+	other := ParseTags(map[string]string{OutcomeKey("weelocluster", "other"): OutcomeValue(Outcome{Kind: Proven, At: t0})})
 	l.Tags = map[string]Tags{arn(27): other}
 	if got, _ := l.Automatic(service(36, inProgress, 0), time.Time{}); got != nil {
 		t.Errorf("Automatic = %s, want none: 27 was proven on another service", revision(got))
@@ -203,9 +203,11 @@ func TestOutcomeTags(t *testing.T) {
 		t.Errorf("OutcomeKey = %q", key)
 	}
 	for _, k := range []Kind{Proven, Failed, Left} {
-		got := ParseTags(map[string]string{key: OutcomeValue(k, at)}).Outcome("weelocluster", "backend")
-		if got != (Outcome{k, at}) {
-			t.Errorf("round trip of %s = %+v", k, got)
+		for _, run := range []string{"", "abc123"} {
+			want := Outcome{Kind: k, At: at, Run: run}
+			if got := ParseTags(map[string]string{key: OutcomeValue(want)}).Outcome("weelocluster", "backend"); got != want {
+				t.Errorf("round trip of %+v = %+v", want, got)
+			}
 		}
 	}
 	for _, v := range []string{"", "proven", "proven yesterday", "great 2026-11-22T11:00:00Z"} {
@@ -219,5 +221,23 @@ func TestOutcomeTags(t *testing.T) {
 	}
 	if got := Value("jo <jo@example.com>, " + strings.Repeat("x", 300)); len(got) > 256 || strings.ContainsAny(got, "<>,") {
 		t.Errorf("Value = %q", got)
+	}
+}
+
+func TestARunIsConcludedByItsOwnOutcomeOnly(t *testing.T) {
+	key := OutcomeKey("weelocluster", "backend")
+	for name, c := range map[string]struct {
+		tags map[string]string
+		want bool
+	}{
+		"no run of ours":              {map[string]string{}, false},
+		"a run without an outcome":    {map[string]string{KeyRun: "r1"}, true},
+		"its outcome":                 {map[string]string{KeyRun: "r1", key: "proven 2026-11-22T11:00:00Z r1"}, false},
+		"the outcome of a run before": {map[string]string{KeyRun: "r2", key: "proven 2026-11-22T11:00:00Z r1"}, true},
+		"a pinned copy":               {map[string]string{KeyRun: "r1", KeyCopyOf: "f:27"}, false},
+	} {
+		if got := ParseTags(c.tags).Unconcluded("weelocluster", "backend"); got != c.want {
+			t.Errorf("%s: Unconcluded = %t, want %t", name, got, c.want)
+		}
 	}
 }

@@ -33,19 +33,15 @@ type Local struct {
 }
 
 // VerifyLocal reads an image of the engine anew, by reference or id, and judges
-// it. An image that is not there is a failure with CodeNotFound.
+// it. An image that is not there is ErrNotFound, a failure with CodeNotFound.
 func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirement) (Local, error) {
 	info, err := e.Info(ctx)
 	if err != nil {
-		return Local{}, err
+		return Local{}, engineError(ref, err)
 	}
 	i, err := e.Image(ctx, ref)
-	if errors.Is(err, engine.ErrNotFound) {
-		return Local{}, event.Fail(event.CodeNotFound, "image "+ref+" is not in the docker engine").Because(err).
-			Hint("build it, or fetch it: docker pull " + ref)
-	}
 	if err != nil {
-		return Local{}, err
+		return Local{}, engineError(ref, err)
 	}
 	l := Local{ID: i.ID, ConfigDigest: i.ID, Platform: Platform{i.OS, i.Architecture, i.Variant}, Labels: i.Labels, Size: i.Size}
 	if info.ContainerdStore { // there the id is a manifest's or index's digest
@@ -57,13 +53,26 @@ func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirem
 	return l, Judge(d, want)
 }
 
+// engineError turns an engine's error into a failure that can be acted on.
+func engineError(ref string, err error) error {
+	var away *engine.UnreachableError
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return event.Fail(event.CodeNotFound, "image "+ref+" is not in the docker engine").Because(fmt.Errorf("%w: %w", ErrNotFound, err)).
+			Hint("build it, or fetch it: docker pull " + ref)
+	case errors.As(err, &away):
+		return event.Fail(event.CodeNoEngine, away.Error()).Because(err).Hint(away.Hints...)
+	}
+	return err
+}
+
 // savedConfig finds the config's digest in what `docker save` gives: its
 // manifest.json names the config's file after its digest, "blobs/sha256/HEX",
 // or "HEX.json" in the older form (moby/moby, image/tarexport).
 func savedConfig(ctx context.Context, e LocalEngine, ref string) (string, error) {
 	r, err := e.Save(ctx, ref)
 	if err != nil {
-		return "", err
+		return "", engineError(ref, err)
 	}
 	defer r.Close()
 	t := tar.NewReader(r)

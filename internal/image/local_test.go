@@ -36,8 +36,13 @@ func TestVerifyLocal_RealEngine(t *testing.T) {
 		t.Errorf("VerifyLocal = %v, want PLATFORM_MISMATCH", err)
 	}
 	_, err = VerifyLocal(t.Context(), e, ref+"-not", nil)
-	if f := event.FailuresOf(err)[0]; f.Code != event.CodeNotFound {
+	if f := event.FailuresOf(err)[0]; f.Code != event.CodeNotFound || !errors.Is(err, ErrNotFound) {
 		t.Errorf("VerifyLocal of nothing = %v", err)
+	}
+	away := &engine.UnreachableError{Endpoint: "unix:///x", From: "default", Hints: []string{"start it"}}
+	_, err = VerifyLocal(t.Context(), snapshotter{err: away}, ref, nil)
+	if f := event.FailuresOf(err)[0]; f.Code != event.CodeNoEngine || len(f.Hints) != 1 || !errors.Is(err, engine.ErrUnreachable) {
+		t.Errorf("VerifyLocal without an engine = %v", err)
 	}
 }
 

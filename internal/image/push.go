@@ -94,16 +94,12 @@ func pushTag(ctx context.Context, e PushEngine, p PushRequest, tag string, emit 
 // reference named before, it names again afterwards.
 func borrow(ctx context.Context, e PushEngine, id, ref string) (restore func(), err error) {
 	image, err := e.Image(ctx, id)
-	if errors.Is(err, engine.ErrNotFound) {
-		return nil, event.Fail(event.CodeNotFound, "image "+id+" is not in the docker engine").Because(err).
-			Hint("build it, or fetch it: docker pull " + id)
-	}
 	if err != nil {
-		return nil, err
+		return nil, engineError(id, err)
 	}
 	before, err := e.Image(ctx, ref)
 	if err != nil && !errors.Is(err, engine.ErrNotFound) {
-		return nil, err
+		return nil, engineError(ref, err)
 	}
 	if before.ID == image.ID {
 		return func() {}, nil

@@ -34,7 +34,6 @@ type chapter struct {
 	opened      bool
 	checks      tally
 	steps       tally
-	cached      int
 	events      int
 	logs        map[string]int
 	tasks       map[string]int
@@ -175,9 +174,6 @@ func (s *story) stage(e event.Stage) {
 // counts is what the stage did not list.
 func (c *chapter) counts() string {
 	out := ""
-	if all := c.steps.shown + c.steps.hidden + c.cached; all > 0 {
-		out += fmt.Sprintf(" (%d of %d steps cached)", c.cached, all)
-	}
 	if c.checks.hidden > 0 {
 		out += fmt.Sprintf(" (%d more checks passed)", c.checks.hidden)
 	}

@@ -36,8 +36,6 @@ func (s *story) build(e event.Build) {
 	switch e.Status {
 	case event.Started:
 		s.running = cut(e.Step, longest)
-	case event.Cached:
-		s.chapter.cached++
 	case event.Failed:
 		text := "failed: " + cut(e.Step, longest)
 		if e.Error != "" {
@@ -49,8 +47,6 @@ func (s *story) build(e event.Build) {
 		const most, worth = 6, 1.0 // steps each stage; seconds
 		if e.Seconds >= worth && s.chapter.steps.take(most) {
 			s.line(good, cut(e.Step, longest)+" "+took(e.Seconds))
-		} else if e.Seconds < worth {
-			s.chapter.steps.hidden++
 		}
 	}
 }

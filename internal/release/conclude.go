@@ -210,8 +210,11 @@ func (r *Run) explain(ctx context.Context, v health.Verdict) health.Verdict {
 	return v
 }
 
+// deregisterFailed takes a revision that never succeeded out of use, so that
+// whoever takes the family's latest revision gets a proven one. A revision whose
+// deployment completed before it failed did succeed, as ECS sees it, and is kept.
 func (r *Run) deregisterFailed(ctx context.Context) {
-	if r.KeepFailed || !r.registered || r.pre.ledger.EverProven(r.deployed.TaskDefinition) {
+	if r.KeepFailed || !r.registered || r.finished() || r.pre.ledger.EverProven(r.deployed.TaskDefinition) {
 		return
 	}
 	name := history.Name(r.deployed.TaskDefinition)
@@ -228,7 +231,11 @@ func (r *Run) tagOutcome(ctx context.Context, arn string, k history.Kind, code e
 	if arn == "" {
 		return
 	}
-	set := map[string]string{history.OutcomeKey(r.Cluster, r.Service): history.OutcomeValue(k, r.now())}
+	run := r.pre.ledger.Tags[arn].Run
+	if r.deployed != nil && arn == r.deployed.TaskDefinition && r.RunID != "" {
+		run = r.RunID
+	}
+	set := map[string]string{history.OutcomeKey(r.Cluster, r.Service): history.OutcomeValue(history.Outcome{Kind: k, At: r.now(), Run: run})}
 	var remove []string
 	if k == history.Failed {
 		set[history.KeyCode] = string(code)

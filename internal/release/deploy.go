@@ -31,13 +31,11 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	}
 	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: pointer(r.next.ARN()), ForceNewDeployment: true}
 	var before *types.DeploymentCircuitBreaker
+	if err := r.signRedeploy(ctx); err != nil {
+		return "", err
+	}
 	if r.wantsBackstop() {
 		before = r.breakerBefore()
-		if !r.registered {
-			if err := (taskdef.Client{API: r.ECS}).Tag(ctx, r.next.ARN(), map[string]string{history.KeyBackstop: formatBreaker(before)}, nil); err != nil {
-				return "", fromAWS(err, "tag "+r.next.Name(), "ecs:TagResource")
-			}
-		}
 		in.DeploymentConfiguration = &types.DeploymentConfiguration{DeploymentCircuitBreaker: withRollback(currentBreaker(now))}
 	}
 	svc, err := r.update(ctx, in, now)
@@ -55,6 +53,21 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s is PRIMARY (%s)", r.next.Name(), r.deployed.ID), nil
 }
 
+// signRedeploy writes this run on a revision that exists already, as registering
+// would have: who finds the deployment can then tell whose it is.
+func (r *Run) signRedeploy(ctx context.Context) error {
+	if r.registered {
+		return nil
+	}
+	set := map[string]string{}
+	for _, t := range r.ownTags() {
+		set[t.Key] = t.Value
+	}
+	delete(set, history.KeyCommit) // of the revision, not of this run
+	err := taskdef.Client{API: r.ECS}.Tag(ctx, r.next.ARN(), set, nil)
+	return fromAWS(err, "tag "+r.next.Name(), "ecs:TagResource")
+}
+
 // sameAsPreflight refuses to deploy over something that preflight did not see.
 func (r *Run) sameAsPreflight(now types.Service) error {
 	was, is := history.Primary(r.pre.service), history.Primary(now)
@@ -65,8 +78,8 @@ func (r *Run) sameAsPreflight(now types.Service) error {
 		return event.Fail(event.CodeChanged, fmt.Sprintf("somebody deployed %s while this release was being prepared (%s)", shortARN(is.TaskDefinition), aws.ToString(is.Id))).
 			See("at preflight: "+Serves(r.pre.service), "now: "+Serves(now)).
 			Hint("look at what they deployed, then release again").Try(r.command("status"), r.command("release --wait"))
-	case ProgressOf(now) != Settled && ProgressOf(now) != GaveUp && aws.ToString(is.Id) != r.pre.replaces:
-		return event.Fail(event.CodeChanged, fmt.Sprintf("the deployment %s was settled at preflight and is %s now", aws.ToString(is.Id), ProgressOf(now))).
+	case ProgressOf(now, r.now()) != Settled && ProgressOf(now, r.now()) != GaveUp && aws.ToString(is.Id) != r.pre.replaces:
+		return event.Fail(event.CodeChanged, fmt.Sprintf("the deployment %s was settled at preflight and is %s now", aws.ToString(is.Id), ProgressOf(now, r.now()))).
 			See("now: " + Serves(now)).Try(r.command("status"))
 	}
 	return acceptable(now)

@@ -53,13 +53,12 @@ func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
 		r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
 	}
 	if r.nativeFits() {
-		began := r.now()
 		_, err := r.ECS.StopServiceDeployment(ctx, &ecs.StopServiceDeploymentInput{
 			ServiceDeploymentArn: &r.deployed.ServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback,
 		}, once)
 		if err == nil {
 			r.note("conclude", event.Info, "rolling back to "+history.Name(r.goal.TaskDefinition)+" by stopping our service deployment")
-			return r.nativeReturn(began), nil
+			return r.nativeReturn(), nil
 		}
 		r.note("conclude", event.Info, fmt.Sprintf("ECS does not roll our deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
 	}
@@ -70,7 +69,7 @@ func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
 	p := history.Primary(now)
 	if p != nil && aws.ToString(p.Id) != r.deployed.ID {
 		if r.isGoal(aws.ToString(p.TaskDefinition)) && strings.Contains(aws.ToString(p.RolloutStateReason), "rolling back") || r.isGoal(aws.ToString(p.TaskDefinition)) && history.Completed(now) {
-			return r.ecsReturnAt(r.now()), nil // ECS was faster
+			return r.nativeReturn(), nil // ECS was faster
 		}
 		return nil, nil
 	}
@@ -105,14 +104,14 @@ func (r *Run) isGoal(arn string) bool {
 	return r.goal != nil && (arn == r.goal.TaskDefinition || arn == r.goal.Deploy)
 }
 
-func (r *Run) nativeReturn(began time.Time) *health.Return {
+// nativeReturn follows a rollback of ECS's own. When it began is left to AWS's
+// clock.
+func (r *Run) nativeReturn() *health.Return {
 	return &health.Return{
 		Cluster: r.Cluster, Service: r.Service, Target: r.goal.TaskDefinition, Abandoned: r.deployed.ID,
-		ServiceDeployment: r.deployed.ServiceDeployment, Began: began,
+		ServiceDeployment: r.deployed.ServiceDeployment,
 	}
 }
-
-func (r *Run) ecsReturnAt(began time.Time) *health.Return { return r.nativeReturn(began) }
 
 // ecsReturn follows a rollback that ECS began by itself.
 func (r *Run) ecsReturn() health.Return {
@@ -121,7 +120,7 @@ func (r *Run) ecsReturn() health.Return {
 		defer cancel()
 		r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
 	}
-	return *r.nativeReturn(r.now())
+	return *r.nativeReturn()
 }
 
 func (r *Run) watchReturn(ctx context.Context, ret health.Return) (health.Verdict, error) {

@@ -180,13 +180,13 @@ func canProgress(s types.Service) error {
 
 // settle deals with a deployment that is in progress already.
 func (r *Run) settle(ctx context.Context, s types.Service, l history.Ledger) (types.Service, error) {
-	state := ProgressOf(s)
+	state := ProgressOf(s, r.now())
 	if state == RollingBack || (r.Wait && state == Deploying) {
 		waited, err := r.await(ctx, s)
 		if err != nil {
 			return s, err
 		}
-		s, state = waited, ProgressOf(waited)
+		s, state = waited, ProgressOf(waited, r.now())
 	}
 	if state == Settled || state == GaveUp {
 		return s, nil
@@ -207,10 +207,10 @@ func (r *Run) inProgress(s types.Service, l history.Ledger, state Progress) erro
 	if t := l.Tags[arn]; t.By != "" {
 		who = " by " + t.By
 	}
-	f := event.Fail(event.CodeDeploymentInProgress, fmt.Sprintf("a deployment of %s%s is in progress since %s (%s)", history.Name(arn), who, age, aws.ToString(p.Id))).
+	f := event.Fail(event.CodeDeploymentInProgress, fmt.Sprintf("a deployment of %s%s is in progress, begun %s ago (%s)", history.Name(arn), who, age, aws.ToString(p.Id))).
 		See(Serves(s))
 	if state == Stuck {
-		f.Message = fmt.Sprintf("the deployment of %s%s is stuck since %s: %d tasks failed and none runs (%s)", history.Name(arn), who, age, p.FailedTasks, aws.ToString(p.Id))
+		f.Message = fmt.Sprintf("the deployment of %s%s, begun %s ago, is stuck: %d tasks failed and %d of %d run (%s)", history.Name(arn), who, age, p.FailedTasks, p.RunningCount, p.DesiredCount, aws.ToString(p.Id))
 		return f.Hint("go back first, or release over it with --supersede").
 			Try(r.command("rollback"), r.command("release --supersede"))
 	}
@@ -230,7 +230,7 @@ func (r *Run) await(ctx context.Context, s types.Service) (types.Service, error)
 		limit = 15 * time.Minute
 	}
 	p := history.Primary(s)
-	r.note("preflight", event.Info, fmt.Sprintf("waiting for the deployment of %s that is %s (%s)", history.Name(aws.ToString(p.TaskDefinition)), ProgressOf(s), aws.ToString(p.Id)))
+	r.note("preflight", event.Info, fmt.Sprintf("waiting for the deployment of %s that is %s (%s)", history.Name(aws.ToString(p.TaskDefinition)), ProgressOf(s, r.now()), aws.ToString(p.Id)))
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	every := time.NewTicker(3 * time.Second)
@@ -248,7 +248,7 @@ func (r *Run) await(ctx context.Context, s types.Service) (types.Service, error)
 		if err != nil {
 			return s, err
 		}
-		if st := ProgressOf(now); st == Settled || st == GaveUp || st == Stuck {
+		if st := ProgressOf(now, r.now()); st == Settled || st == GaveUp || st == Stuck {
 			return now, nil
 		}
 		s = now

@@ -110,8 +110,12 @@ func newWorld(t *testing.T, yaml string, scripts map[string]scripted.Script) *wo
 	w.ecs = ecs.NewFromConfig(cfg)
 	w.clients = release.Clients{
 		ECS: w.ecs, ECR: ecr.NewFromConfig(cfg), Log: cloudwatchlogs.NewFromConfig(cfg),
-		WhoAmI:       func(context.Context) (string, string, error) { return accountID, "arn:aws:iam::" + accountID + ":user/ana", nil },
-		OpenEngine:   func() (release.Engine, release.Builder, error) { return nil, nil, event.Fail(event.CodeNoEngine, "no engine in this test") },
+		WhoAmI: func(context.Context) (string, string, error) {
+			return accountID, "arn:aws:iam::" + accountID + ":user/ana", nil
+		},
+		OpenEngine: func() (release.Engine, release.Builder, error) {
+			return nil, nil, event.Fail(event.CodeNoEngine, "no engine in this test")
+		},
 		OpenRegistry: func(a engine.Auth) release.Registry { return image.NewRemote(a, nil) },
 	}
 	return w
@@ -527,4 +531,22 @@ func TestWrongAccount(t *testing.T) {
 	if res.ExitCode != 4 || res.Failure.Code != event.CodeWrongAccount {
 		t.Errorf("result = exit %d, %v", res.ExitCode, res.Failure)
 	}
+}
+
+// A crash after the deployment completed is a crash all the same, and the way back
+// is a deployment of 27: what has finished cannot be stopped.
+func TestCrashInBakeIsRolledBack(t *testing.T) {
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {Exits: true, ExitAfter: 700 * time.Millisecond, ExitCode: 139}})
+	s := w.settings("good")
+	s.Bake = 10 * time.Second
+	w.want(w.release(s), 3, event.RolledBack, "EXIT_139_SIGSEGV", "27")
+	if n := w.count("StopServiceDeployment"); n != 0 {
+		t.Errorf("StopServiceDeployment was called %d times for a deployment that had finished", n)
+	}
+	w.wantTag("38", history.Failed, "EXIT_139_SIGSEGV")
+	if st := w.status("38"); st != "ACTIVE" {
+		t.Errorf("38 is %s, want ACTIVE: its deployment completed, so it may be named again", st)
+	}
+	res := w.run(release.Settings{Command: "rollback", Cluster: clusterName, Service: serviceName, Pace: fast}).Rollback(t.Context(), "", false)
+	w.want(res, 0, event.RolledBack, "", "26")
 }

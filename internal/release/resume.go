@@ -46,11 +46,11 @@ func (r *Run) attach(ctx context.Context) (string, error) {
 		return "", event.Fail(event.CodeUnsupportedController, "the service has no deployments to watch")
 	}
 	arn := aws.ToString(p.TaskDefinition)
-	state := ProgressOf(r.pre.service)
+	state := ProgressOf(r.pre.service, r.now())
 	switch {
 	case state == RollingBack:
-		return r.attachToReturn(ctx, arn)
-	case r.unconcluded(arn, *p):
+		return r.attachToReturn(r.newestAttempt(), arn)
+	case r.pre.ledger.Tags[arn].Unconcluded(r.Cluster, r.Service):
 		return r.attachToOurs(*p)
 	case state == Settled:
 		return r.attachToSettled(ctx, arn)
@@ -80,14 +80,6 @@ func (r *Run) look(ctx context.Context) error {
 	return nil
 }
 
-// unconcluded says whether a release of ours made the revision, and no outcome
-// was recorded since this deployment of it began.
-func (r *Run) unconcluded(arn string, p types.Deployment) bool {
-	t := r.pre.ledger.Tags[arn]
-	o := t.Outcome(r.Cluster, r.Service)
-	return t.Run != "" && t.CopyOf == "" && (o.Kind == "" || o.At.Before(aws.ToTime(p.CreatedAt)))
-}
-
 func (r *Run) attachToOurs(p types.Deployment) (string, error) {
 	r.own(p)
 	r.registered = true
@@ -115,8 +107,7 @@ func (r *Run) own(p types.Deployment) {
 }
 
 // attachToReturn follows a rollback that is under way already.
-func (r *Run) attachToReturn(ctx context.Context, target string) (string, error) {
-	failed := r.newestAttempt()
+func (r *Run) attachToReturn(failed history.Attempt, target string) (string, error) {
 	r.goal = &goal{Target: history.Target{TaskDefinition: target}, Deploy: target}
 	r.result.Stable = target
 	r.deployed = &deployed{TaskDefinition: failed.TaskDefinition, CreatedAt: failed.Created, ServiceDeployment: failed.ARN}
@@ -135,11 +126,8 @@ func (r *Run) attachToReturn(ctx context.Context, target string) (string, error)
 // attachToSettled finds nothing in progress. A release that ECS rolled back while
 // nobody watched is concluded: tagged, and its circuit breaker setting restored.
 func (r *Run) attachToSettled(ctx context.Context, serving string) (string, error) {
-	a := r.newestAttempt()
-	t := r.pre.ledger.Tags[a.TaskDefinition]
-	if a.TaskDefinition != "" && a.TaskDefinition != serving && a.Over() && !a.Succeeded() &&
-		t.Run != "" && t.Outcome(r.Cluster, r.Service).At.Before(a.Created) {
-		detail, err := r.attachToReturn(ctx, serving)
+	if a := r.abandonedAttempt(serving); a.ARN != "" {
+		detail, err := r.attachToReturn(a, serving)
 		r.verdict.Failure = event.Fail(event.CodeECSRolledBack, fmt.Sprintf("ECS rolled the deployment of %s back while nobody watched", history.Name(a.TaskDefinition)))
 		r.verdict.Failure.Reason = a.Reason
 		r.registered = true
@@ -153,6 +141,22 @@ func (r *Run) attachToSettled(ctx context.Context, serving string) (string, erro
 	}
 	r.unchanged = true
 	return "nothing is in progress: " + Serves(r.pre.service), nil
+}
+
+// abandonedAttempt is the newest attempt of a run of ours that failed without
+// anybody to say so: among those since the last one that succeeded, and that one's
+// own way there, a rollback that a dying run began.
+func (r *Run) abandonedAttempt(serving string) history.Attempt {
+	const recent = 5
+	for i, a := range r.pre.ledger.Attempts {
+		if i == recent {
+			break
+		}
+		if a.TaskDefinition != serving && a.Over() && !a.Succeeded() && r.pre.ledger.Tags[a.TaskDefinition].Unconcluded(r.Cluster, r.Service) {
+			return a
+		}
+	}
+	return history.Attempt{}
 }
 
 func (r *Run) takeBackstop(arn string) {

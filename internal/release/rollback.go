@@ -58,7 +58,7 @@ func (r *Run) rollbackPreflight(ctx context.Context) (string, error) {
 	}
 	p := history.Primary(r.pre.service)
 	r.back.from = aws.ToString(p.TaskDefinition)
-	if ProgressOf(r.pre.service) == RollingBack {
+	if ProgressOf(r.pre.service, r.now()) == RollingBack {
 		return r.followRollback(r.back.from)
 	}
 	target, err := r.byHandTarget(ctx)
@@ -86,7 +86,7 @@ func (r *Run) followRollback(target string) (string, error) {
 	r.goal = &goal{Target: history.Target{TaskDefinition: target}, Deploy: target}
 	r.result.Stable = target
 	r.back.from, r.back.following = failed.TaskDefinition, true
-	r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: target, ServiceDeployment: failed.ARN, Began: r.now()}
+	r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: target, ServiceDeployment: failed.ARN}
 	return "a rollback to " + history.Name(target) + " is in progress already: following it", nil
 }
 
@@ -199,7 +199,7 @@ func (r *Run) rollbackDeploy(ctx context.Context) (string, error) {
 			See("now: "+Serves(now)).Try(r.command("status"), r.command("rollback"))
 	}
 	r.deployed = &deployed{ID: aws.ToString(p.Id), TaskDefinition: aws.ToString(p.TaskDefinition), CreatedAt: aws.ToTime(p.CreatedAt)}
-	if ProgressOf(now) != Settled {
+	if ProgressOf(now, r.now()) != Settled {
 		call, cancel := inFlight(ctx)
 		defer cancel()
 		ret, err := r.callBack(call)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -101,9 +102,14 @@ const (
 	GaveUp      Progress = "gave up"      // PRIMARY FAILED: ECS starts no more tasks
 )
 
+// stuckAfter is how long a deployment may stand still before it is called stuck.
+const stuckAfter = 10 * time.Minute
+
 // ProgressOf judges the PRIMARY deployment. A deployment without a rolloutState
-// (a Classic Load Balancer) counts as settled when all its tasks run.
-func ProgressOf(s types.Service) Progress {
+// (a Classic Load Balancer) counts as settled when all its tasks run. A crash
+// loop has a task that runs for a moment: three failures in a row, where ECS's own
+// circuit breaker would end it, make it stuck all the same.
+func ProgressOf(s types.Service, now time.Time) Progress {
 	p := history.Primary(s)
 	switch {
 	case p == nil, p.RolloutState == types.DeploymentRolloutStateCompleted:
@@ -114,7 +120,7 @@ func ProgressOf(s types.Service) Progress {
 		return RollingBack
 	case p.RolloutState == types.DeploymentRolloutStateFailed:
 		return GaveUp
-	case p.RunningCount == 0 && p.FailedTasks > 0:
+	case p.RunningCount == 0 && p.FailedTasks > 0, p.FailedTasks >= 3, now.Sub(aws.ToTime(p.UpdatedAt)) > stuckAfter:
 		return Stuck
 	}
 	return Deploying

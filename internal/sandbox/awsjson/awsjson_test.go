@@ -238,9 +238,9 @@ func TestMux_cut(t *testing.T) {
 		a.Cut = true
 		return a
 	}
-	called := false
+	called := make(chan struct{}, 1)
 	client, _ := newClient(t, cut, func(context.Context, *ecs.DescribeServicesInput) (*ecs.DescribeServicesOutput, error) {
-		called = true
+		called <- struct{}{}
 		return &ecs.DescribeServicesOutput{}, nil
 	})
 	_, err := client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Services: []string{"web"}})
@@ -248,7 +248,7 @@ func TestMux_cut(t *testing.T) {
 	if err == nil || errors.As(err, &api) {
 		t.Errorf("DescribeServices = %v, want a broken connection", err)
 	}
-	if !called {
+	if len(called) != 1 {
 		t.Error("the operation was not done")
 	}
 }

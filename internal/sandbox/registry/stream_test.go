@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -93,5 +94,48 @@ func TestStore_concurrent(t *testing.T) {
 		if (err == nil) != (i%2 == 1) {
 			t.Errorf("at the end v%d is %v", i, err)
 		}
+	}
+}
+
+// TestStore_Hold resolves an image over and over while it is held.
+func TestStore_Hold(t *testing.T) {
+	s := serve(t, "")
+	s.repository(t, "app", false)
+	if _, err := s.PutTiny("app", "v1", map[string][]byte{"a": nil}, TinyConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	var resolved atomic.Int64
+	stop := make(chan struct{})
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := s.Resolve("app", "v1", "linux", "amd64"); err == nil {
+				resolved.Add(1)
+			}
+		}
+	})
+	for resolved.Load() == 0 {
+		runtime.Gosched()
+	}
+	release := s.Hold()
+	before := resolved.Load()
+	for range 100_000 {
+		runtime.Gosched()
+	}
+	// One call may have been done and not yet counted.
+	if n := resolved.Load() - before; n > 1 {
+		t.Errorf("%d images were resolved while the store was held", n)
+	}
+	s.DeleteImage("app:v1")
+	release()
+	close(stop)
+	loop.Wait()
+	if n := resolved.Load() - before; n > 1 {
+		t.Errorf("%d images were resolved after the image was deleted", n)
 	}
 }
