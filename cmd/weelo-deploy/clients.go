@@ -89,11 +89,11 @@ func openEngine(on string) (*engine.Engine, error) {
 // counts the requests that are sent.
 func awsConfig(ctx context.Context, p place) (aws.Config, *atomic.Int64, error) {
 	calls := new(atomic.Int64)
-	client := plainBody{awshttp.NewBuildableClient().WithTimeout(apiTimeout)}
+	client := awshttp.NewBuildableClient().WithTimeout(apiTimeout)
 	count := func(s *middleware.Stack) error { return s.Deserialize.Add(counter{calls}, middleware.Before) }
 	if p.Endpoint != "" {
 		return aws.Config{
-			Region: p.Region, BaseEndpoint: &p.Endpoint, HTTPClient: client, Logger: logging.Nop{}, APIOptions: []func(*middleware.Stack) error{count},
+			Region: p.Region, BaseEndpoint: &p.Endpoint, HTTPClient: plainBody{client}, Logger: logging.Nop{}, APIOptions: []func(*middleware.Stack) error{count},
 			Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 		}, calls, nil
 	}
@@ -110,6 +110,8 @@ func awsConfig(ctx context.Context, p place) (aws.Config, *atomic.Int64, error) 
 		return cfg, calls, event.Fail(event.CodeCredentials, "the AWS configuration cannot be read").Because(err).
 			Hint("check AWS_PROFILE, ~/.aws/config and ~/.aws/credentials")
 	}
+	// Not earlier: AWS_CA_BUNDLE wants to add to the SDK's own kind of client.
+	cfg.HTTPClient = plainBody{cfg.HTTPClient}
 	if cfg.Region == "" {
 		return cfg, calls, event.Fail(event.CodeUsage, "no AWS region is set").
 			Hint("set region in weelo-deploy.yaml, --region, AWS_REGION, or region in your AWS profile")

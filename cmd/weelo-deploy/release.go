@@ -159,6 +159,8 @@ func (f *releaseFlags) check() error {
 		return event.Fail(event.CodeUsage, "--sandbox-env belongs to --sandbox")
 	case f.image != "" && (f.target != "" || len(f.buildArgs) > 0 || f.rebuild):
 		return event.Fail(event.CodeUsage, "--image releases an image that exists: --target, --build-arg and --rebuild build one")
+	case f.image != "":
+		return checkReference("--image", f.image)
 	}
 	return nil
 }

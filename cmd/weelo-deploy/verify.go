@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -35,6 +36,9 @@ func (a *app) runVerify(ctx context.Context, ref, platform string) error {
 	s, err := a.begin("verify")
 	if err != nil {
 		return err
+	}
+	if err := checkReference("IMAGE", ref); err != nil {
+		return s.refuse(err)
 	}
 	over := overrides{values: map[string]string{}}
 	if platform != "" {
@@ -96,6 +100,18 @@ func (s *session) verifyRemote(ctx context.Context, host, ref string, need []ima
 		return "", err
 	}
 	return fmt.Sprintf("%s (%s) is %s", ref, d.Digest, d.Config), nil
+}
+
+// imageID is an id of the local engine as a whole; a short one reads as a name.
+var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
+
+// checkReference refuses what no engine and no registry would take for an image.
+func checkReference(what, ref string) error {
+	if _, err := image.ParseReference(ref); err != nil && !imageID.MatchString(ref) {
+		return event.Fail(event.CodeUsage, fmt.Sprintf("%s %q is no image reference", what, ref)).Because(err).
+			Hint("an image is named NAME:TAG, HOST/NAME:TAG or HOST/NAME@sha256:DIGEST")
+	}
+	return nil
 }
 
 // splitURI parts a repository or reference into the registry's host, empty when

@@ -30,6 +30,7 @@ const (
 	CodeTagImmutable          Code = "TAG_IMMUTABLE"
 	CodeInvalidDefinition     Code = "INVALID_DEFINITION"
 	CodeChanged               Code = "CHANGED_SINCE_PREFLIGHT"
+	CodeDirtyTree             Code = "DIRTY_TREE"
 	CodePortTaken             Code = "PORT_TAKEN"
 )
 

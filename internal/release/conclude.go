@@ -126,47 +126,54 @@ func (r *Run) fail(o event.Outcome, exit int, f *event.Failure) {
 // or ECS did it already.
 func (r *Run) failed(ctx context.Context) (string, error) {
 	v := *r.verdict
-	watching, cancel := context.WithTimeout(ctx, r.backWithin())
-	defer cancel()
 	if r.NoRollback || r.NeverRollBack || r.goal == nil {
 		return "", r.stayFailed(ctx, v)
 	}
-	var back health.Verdict
-	var err error
-	if v.Outcome == health.RolledBackByECS {
-		r.goingBack = true
-		back, err = r.watchReturn(watching, r.ecsReturn())
-	} else {
-		back, err = r.goBack(watching, v)
+	back, err := r.wayBack(ctx, v)
+	if err != nil && interrupted(ctx) {
+		return "", context.Cause(ctx) // the rollback goes on without us, or never began
 	}
-	if interrupted(ctx) { // the rollback was called, or an interrupt came first
-		return "", context.Cause(ctx)
-	}
-	explained := r.explain(ctx, v)
-	r.result.Next = nil
+	ctx, cancel := afterwards(ctx) // what is left is to record how it ended
+	defer cancel()
+	f := r.explain(ctx, v).Failure
+	goal := history.Name(r.goal.TaskDefinition)
 	switch {
 	case err != nil:
-		f := explained.Failure
-		f.See("the rollback failed: " + firstLine(err))
-		f.Try(r.command("status"), r.command("rollback "+history.Revision(r.goal.TaskDefinition)))
-		r.fail(event.FailedRun, event.ExitUnhealthy, f)
-		r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
-		r.serving(ctx)
-		return "", fmt.Errorf("roll back to %s: %w", history.Name(r.goal.TaskDefinition), err)
+		f.See("the rollback failed: "+firstLine(err)).Try(r.command("status"), r.command("rollback "+history.Revision(goal)))
+		return "", r.notBack(ctx, f)
 	case back.Outcome == health.Superseded:
+		back.Failure.See("before that: " + f.Error())
 		return "", r.superseded(back)
 	case back.Outcome != health.Serving:
-		f := explained.Failure
-		if back.Failure != nil {
-			f.See("the rollback to " + history.Name(r.goal.TaskDefinition) + " did not complete: " + back.Failure.Error())
-		}
-		f.Try(r.command("status"), r.command("watch"))
-		r.fail(event.FailedRun, event.ExitUnhealthy, f)
-		r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
-		r.serving(ctx)
-		return "", f
+		f.See("the rollback to "+goal+" did not complete: "+back.Failure.Error()).Try(r.command("status"), r.command("watch"))
+		return "", r.notBack(ctx, f)
 	}
-	return r.rolledBack(ctx, explained.Failure)
+	return r.rolledBack(ctx, f)
+}
+
+// wayBack starts the rollback and follows it. Where ECS was faster, its way back
+// is followed to wherever it leads.
+func (r *Run) wayBack(ctx context.Context, v health.Verdict) (health.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.backWithin())
+	defer cancel()
+	if v.Outcome != health.RolledBackByECS {
+		return r.goBack(ctx, v)
+	}
+	r.goingBack = true
+	if to := v.TakenBy.TaskDefinition; to != "" && !r.isGoal(to) {
+		r.note("conclude", event.Warn, fmt.Sprintf("ECS goes back to %s, not to %s", history.Name(to), history.Name(r.goal.TaskDefinition)))
+		r.goal = &goal{Target: history.Target{TaskDefinition: to}, Deploy: to}
+		r.result.Stable = to
+	}
+	return r.watchReturn(ctx, "conclude", r.ecsReturn())
+}
+
+// notBack ends a release whose rollback failed as well.
+func (r *Run) notBack(ctx context.Context, f *event.Failure) error {
+	r.fail(event.FailedRun, event.ExitUnhealthy, f)
+	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+	r.serving(ctx)
+	return f
 }
 
 func (r *Run) rolledBack(ctx context.Context, f *event.Failure) (string, error) {

@@ -36,7 +36,7 @@ func (r *Run) goBack(ctx context.Context, v health.Verdict) (health.Verdict, err
 		return health.Verdict{Outcome: health.Superseded, Failure: event.Fail(event.CodeSuperseded,
 			fmt.Sprintf("another deployment took over before the rollback: %s (%s)", shortARN(p.TaskDefinition), aws.ToString(p.Id)))}, nil
 	}
-	return r.watchReturn(ctx, *ret)
+	return r.watchReturn(ctx, "conclude", *ret)
 }
 
 // callBack makes the one call that starts the rollback. ECS's own way back is
@@ -123,8 +123,13 @@ func (r *Run) ecsReturn() health.Return {
 	return *r.nativeReturn()
 }
 
-func (r *Run) watchReturn(ctx context.Context, ret health.Return) (health.Verdict, error) {
-	return r.watcher("conclude").WatchReturn(ctx, ret, health.Policy{Timeout: r.timeout()})
+// watchReturn follows a rollback, and tells of it in the given stage.
+func (r *Run) watchReturn(ctx context.Context, stage string, ret health.Return) (health.Verdict, error) {
+	v, err := r.watcher(stage).WatchReturn(ctx, ret, health.Policy{Timeout: r.timeout()})
+	if err == nil && v.Outcome != health.Serving && v.Failure == nil {
+		v.Failure = event.Fail(event.CodeTaskFailed, "the rollback did not complete")
+	}
+	return v, err
 }
 
 func reason(err error) string {

@@ -49,6 +49,7 @@ func (r *Run) preflight(ctx context.Context) (string, error) {
 		{"service", r.checkService},
 		{"repository", r.checkRepository},
 		{"engine", r.checkEngine},
+		{"work tree", r.checkTree},
 	}
 	errs := make([]error, len(checks))
 	var wg sync.WaitGroup
@@ -264,15 +265,26 @@ func (r *Run) checkRepository(ctx context.Context) (string, error) {
 	return repo.URI, nil
 }
 
+// checkTree refuses uncommitted changes where the configuration says so. It does
+// not matter for an image that exists already.
+func (r *Run) checkTree(context.Context) (string, error) {
+	switch {
+	case r.Image != "" || r.Source.Commit == "":
+		return "", skip("nothing is built from a commit")
+	case r.RequireClean && r.Source.Dirty:
+		return "", event.Fail(event.CodeDirtyTree, "the work tree has uncommitted changes, and release.requireClean is set").
+			Hint("commit or stash them").Try("git status")
+	case r.Source.Dirty:
+		return "commit " + r.Source.Commit[:10] + " with uncommitted changes", nil
+	}
+	return "commit " + r.Source.Commit[:10], nil
+}
+
 // checkEngine asks the engine whether it can build for the target. A release of
 // an image that is in the repository already needs no engine.
 func (r *Run) checkEngine(ctx context.Context) (string, error) {
 	if r.Image != "" {
 		return "", skip("an existing image is released")
-	}
-	if r.RequireClean && r.Source.Dirty {
-		return "", event.Fail(event.CodeConfig, "the work tree has uncommitted changes and release.requireClean is set").
-			Hint("commit or stash them").Try("git status")
 	}
 	_, builder, err := r.OpenEngine()
 	if err != nil {

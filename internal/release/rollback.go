@@ -237,12 +237,9 @@ func (r *Run) rollbackWatch(ctx context.Context) (string, error) {
 		r.deployed = &deployed{TaskDefinition: r.back.from}
 		r.goingBack = true
 	}
-	v, err := r.watcher("watch").WatchReturn(ctx, *r.back.ret, health.Policy{Timeout: r.timeout()})
+	v, err := r.watchReturn(ctx, "watch", *r.back.ret)
 	if err != nil {
 		return "", err
-	}
-	if v.Outcome != health.Serving && v.Failure == nil {
-		v.Failure = event.Fail(event.CodeTaskFailed, "the rollback did not complete")
 	}
 	r.back.verdict = &v
 	if v.Outcome != health.Serving {
