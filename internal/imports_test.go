@@ -25,6 +25,10 @@ var allowed = map[string][]string{
 	"internal/build":   {"internal/engine", "internal/event", "internal/nearest", "internal/redact"},
 	"internal/image":   {"internal/engine", "internal/event", "internal/nearest"},
 	"internal/taskdef": {"internal/event", "internal/nearest"},
+
+	"internal/image/imagetest": {},
+
+	"internal/trial":   {"internal/engine", "internal/event"},
 	"internal/health":  {"internal/event"},
 	"internal/config":  {"internal/event", "internal/nearest", "internal/redact"},
 	"internal/output":  {"internal/event", "internal/nearest", "internal/redact"},

@@ -147,17 +147,17 @@ func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func
 
 // listenFailure says what to do about an address that cannot be listened on.
 func listenFailure(err error, listen string) error {
-	var bad *net.AddrError
+	var bad *net.AddrError // the address has no port, or too much
 	switch {
 	case errors.Is(err, sandbox.ErrPortTaken):
-		return event.Fail(event.CodePortTaken, "the sandbox cannot listen on "+listen+": the address is taken").Because(err).
+		return event.Fail(event.CodePortTaken, "the sandbox cannot listen on "+listen+": the address is taken").
 			Hint("another sandbox may be running; choose another port").
 			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
 	case errors.Is(err, sandbox.ErrNotLoopback):
-		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen+": it is open to everybody who reaches it, and listens on 127.0.0.1 only").Because(err).
+		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen+": it is open to everybody who reaches it, and listens on 127.0.0.1 only").
 			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
 	case errors.As(err, &bad):
-		return event.Fail(event.CodeUsage, "--listen wants ADDRESS:PORT, not "+listen).Because(err).
+		return event.Fail(event.CodeUsage, "--listen wants ADDRESS:PORT, not "+listen).
 			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
 	}
 	return err

@@ -237,7 +237,7 @@ func Unavailable(err error) error {
 	f = event.Fail(event.CodeNoEngine, err.Error()).Because(err)
 	var u *engine.UnreachableError
 	if errors.As(err, &u) {
-		f.Message = u.Error()
+		f.Message, f.Cause = u.Error(), u // the rest only says the same again
 		f.Hint(u.Hints...)
 	}
 	return f

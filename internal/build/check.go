@@ -143,7 +143,7 @@ func emulated(n Nativeness, foreign []step, can []string, endpoint string) error
 	arch := foreign[0].platform.Architecture
 	return f.Hint(
 		"emulated builds make images that die with exit 139: native modules are installed by programs that crash or mistake the machine",
-		"release from a "+arch+" machine: a GitHub Actions runner, AWS CodeBuild, or a "+arch+" host over build.on: ssh://user@host",
+		"release from a machine of the architecture "+arch+": a GitHub Actions runner, or another host over build.on: ssh://user@host",
 		"use another engine of that kind: build.on: the name of a Docker context (docker context ls)",
 		"compile across instead: FROM --platform=$BUILDPLATFORM in the stages that RUN, and only COPY in the last",
 		"go on all the same, and test the image well: --allow-emulation",

@@ -46,7 +46,7 @@ func readDockerfile(path string) (dockerfile, error) {
 	d := dockerfile{name: filepath.Base(path), escape: parser.DefaultEscapeToken}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return d, event.Fail(event.CodeUsage, "there is no Dockerfile "+path).Because(err).
+		return d, event.Fail(event.CodeUsage, "there is no Dockerfile "+path).
 			Hint("name it with build.dockerfile in the configuration file" + nearby(path))
 	}
 	if err != nil {

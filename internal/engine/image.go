@@ -19,6 +19,7 @@ type Image struct {
 	OS           string
 	Architecture string
 	Variant      string
+	OSVersion    string // empty but for Windows
 	RepoTags     []string
 	RepoDigests  []string // repository@digest of manifests it was pulled or pushed as
 	Size         int64    // bytes, uncompressed
@@ -39,7 +40,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (Image, error) {
 		return Image{}, e.wrap("inspect image "+ref, err)
 	}
 	i := Image{
-		ID: r.ID, OS: r.Os, Architecture: r.Architecture, Variant: r.Variant,
+		ID: r.ID, OS: r.Os, Architecture: r.Architecture, Variant: r.Variant, OSVersion: r.OsVersion,
 		RepoTags: r.RepoTags, RepoDigests: r.RepoDigests, Size: r.Size,
 	}
 	if c := r.Config; c != nil {

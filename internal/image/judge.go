@@ -10,15 +10,15 @@ import (
 
 // Judge compares the platforms in d with those that are wanted. It finds
 // nothing, or a *event.Failure with CodePlatformMismatch for each place that
-// disagrees, joined: the index's entry, the config, and the requirements among
-// each other.
+// disagrees, joined: the index's entry, the manifest, the config, and the
+// requirements among each other; and layers that ECS cannot unpack.
 func Judge(d Description, want []Requirement) error {
 	var errs []error
 	groups := grouped(want)
 	if len(groups) > 1 {
 		errs = append(errs, disagreement(groups))
 	}
-	if d.Config.OS == "" || d.Config.Architecture == "" {
+	if !d.Config.known() {
 		errs = append(errs, d.lie("the config of image %s names %s", d.Reference, d.Config).
 			Hint("build it anew; an image that names no platform starts on machines that it was not made for"))
 	}
@@ -26,15 +26,22 @@ func Judge(d Description, want []Requirement) error {
 		errs = append(errs, d.lie("the index says that image %s is %s, its config says %s", d.Reference, d.Descriptor, d.Config).
 			Hint("pull programs trust one or the other; build and push it anew for one platform"))
 	}
+	if d.Declared != nil && !d.Declared.is(d.Config) {
+		errs = append(errs, d.lie("the manifest says that the config of image %s is %s, the config says %s", d.Reference, d.Declared, d.Config).
+			Hint("pull programs trust one or the other; build and push it anew for one platform"))
+	}
 	for _, g := range groups {
 		if d.Descriptor != nil && !d.Descriptor.is(g.platform) {
 			errs = append(errs, d.wrong("the index", *d.Descriptor, g))
 		}
-		if d.Config.OS != "" && d.Config.Architecture != "" && !d.Config.is(g.platform) {
+		if d.Declared != nil && !d.Declared.is(g.platform) {
+			errs = append(errs, d.wrong("the manifest", *d.Declared, g))
+		}
+		if d.Config.known() && !d.Config.is(g.platform) {
 			errs = append(errs, d.wrong("the config", d.Config, g))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(append(errs, d.judgeVersions()...), d.judgeLayers()...)...)
 }
 
 // group is one platform and all who want it.

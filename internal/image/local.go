@@ -3,14 +3,9 @@ package image
 import (
 	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"path"
-	"strings"
-
-	"github.com/opencontainers/go-digest"
 
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
@@ -49,7 +44,7 @@ func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirem
 			return Local{}, err
 		}
 	}
-	d := Description{Reference: ref, ConfigDigest: l.ConfigDigest, Config: l.Platform, Labels: l.Labels, Size: l.Size}
+	d := Description{Reference: ref, Form: "local engine", ConfigOSVersion: i.OSVersion, ConfigDigest: l.ConfigDigest, Config: l.Platform, Labels: l.Labels, Size: l.Size}
 	return l, Judge(d, want)
 }
 
@@ -67,8 +62,7 @@ func engineError(ref string, err error) error {
 }
 
 // savedConfig finds the config's digest in what `docker save` gives: its
-// manifest.json names the config's file after its digest, "blobs/sha256/HEX",
-// or "HEX.json" in the older form (moby/moby, image/tarexport).
+// manifest.json names the config's file after its digest.
 func savedConfig(ctx context.Context, e LocalEngine, ref string) (string, error) {
 	r, err := e.Save(ctx, ref)
 	if err != nil {
@@ -96,17 +90,16 @@ func savedConfig(ctx context.Context, e LocalEngine, ref string) (string, error)
 }
 
 func configIn(r io.Reader) (string, error) {
-	var manifests []struct{ Config string }
-	if err := json.NewDecoder(r).Decode(&manifests); err != nil {
-		return "", fmt.Errorf("decode manifest.json: %w", err)
-	}
-	if len(manifests) != 1 {
-		return "", fmt.Errorf("manifest.json names %d images, not one", len(manifests))
-	}
-	hex := strings.TrimPrefix(strings.TrimSuffix(path.Base(manifests[0].Config), ".json"), "sha256:")
-	d, err := digest.Parse("sha256:" + hex)
+	raw, err := io.ReadAll(r)
 	if err != nil {
-		return "", fmt.Errorf("manifest.json names the config %q: %w", manifests[0].Config, err)
+		return "", err
 	}
-	return d.String(), nil
+	images, err := parseSaved(raw)
+	if err != nil {
+		return "", err
+	}
+	if len(images) != 1 {
+		return "", fmt.Errorf("manifest.json names %d images, not one", len(images))
+	}
+	return images[0].configDigest()
 }

@@ -1,8 +1,11 @@
 // Package image says what an image is, and brings it into a registry. Judge is
 // the heart of it: it compares every place in which an image names its platform
 // with what is wanted, and names each one that disagrees. VerifyLocal reads an
-// image in an engine, Remote.Describe one in a registry; Push sends one from
-// the first to the second; FindRepository, Login, Tagged and Presence ask ECR.
+// image in an engine, Remote.Describe one in a registry, DescribeLayout one in a
+// directory and DescribeTar one in an archive; Push sends one from the engine to
+// a registry, Remote.Pin gives it a tag that stays, and MovingTags refuses to take
+// a tag from a revision that needs it; FindRepository, Login, Tagged and Presence
+// ask ECR.
 //
 // An image's config carries the platform that the builder was asked for,
 // whatever its files are, and an index entry what somebody wrote there: neither
@@ -46,6 +49,12 @@ func (p Platform) String() string {
 	return s
 }
 
+// known reports whether the platform names a machine; attestations are for
+// unknown/unknown.
+func (p Platform) known() bool {
+	return p.OS != "" && p.Architecture != "" && p.OS != "unknown" && p.Architecture != "unknown"
+}
+
 // normal spells the platform in one way: x86_64 is amd64, arm64/v8 is arm64.
 func (p Platform) normal() Platform {
 	if p.OS == "" || p.Architecture == "" {
@@ -77,13 +86,28 @@ type Requirement struct {
 // Description is what an image says of itself, wherever it was read.
 type Description struct {
 	Reference    string
-	Digest       string // of the runnable manifest; empty for a local image
+	Form         string // what it was read from: "registry", "OCI layout", "docker archive"
+	Digest       string // of the runnable manifest; empty for a local image and in an archive without manifests
 	Index        string // of the index that it was found in; empty without one
 	MediaType    string // of the manifest
 	ConfigDigest string
-	Descriptor   *Platform // what the index says of it; nil without an index
+	Descriptor   *Platform // what the index says of it; nil when it says nothing
+	Declared     *Platform // what the manifest says of its config; nil when it says nothing, as is usual
 	Config       Platform
 	Labels       map[string]string
-	Size         int64    // bytes: compressed in a registry, uncompressed in an engine
-	Layers       []string // digests, lowest first; of a remote image only
+	Size         int64 // bytes: compressed in a registry, uncompressed in an engine
+	Layers       []Layer
+	DiffIDs      []string // digests of the uncompressed layers, as the config lists them
+
+	// The versions of an operating system that index and config ask for. They are
+	// Windows's: an image for Linux has none.
+	DescriptorOSVersion, ConfigOSVersion string
+}
+
+// Layer is one layer of an image, as its manifest describes it.
+type Layer struct {
+	Digest    string // of the bytes as they are stored; empty in an archive without manifests
+	MediaType string // empty in an archive without manifests
+	Size      int64  // bytes, as they are stored
+	Foreign   bool   // its bytes are elsewhere: it is not pushed with the image
 }

@@ -203,7 +203,7 @@ func pushFailure(ref, repository, tag string, err error) *event.Failure {
 	}
 	lower := strings.ToLower(text)
 	fail := func(why string) *event.Failure {
-		f := event.Fail(event.CodePushFailed, "push "+ref+": "+why).Because(err)
+		f := event.Fail(event.CodePushFailed, "push "+ref+": "+why)
 		if why != text {
 			f.See(text)
 		}

@@ -57,7 +57,7 @@ func reportOf(e event.Result) []reportLine {
 	switch {
 	case e.ExitCode == event.ExitOK || e.ExitCode == event.ExitPlanChanges:
 		r.success(e)
-	case e.Outcome == event.Refused:
+	case e.Outcome == event.Refused, !aboutService(e):
 		r.refusal(e)
 	default:
 		r.failure(e)
@@ -119,6 +119,12 @@ func (r *report) refusal(e event.Result) {
 			r.add(neutral, "next: %s", n)
 		}
 	}
+	if !aboutService(e) {
+		if len(fs) > 1 {
+			r.add(neutral, "%d errors", len(fs))
+		}
+		return
+	}
 	untouched := "production was not touched"
 	if e.ServingNow != "" {
 		untouched += ": " + e.ServingNow
@@ -127,6 +133,16 @@ func (r *report) refusal(e event.Result) {
 		untouched = fmt.Sprintf("%d errors; %s", len(fs), untouched)
 	}
 	r.add(neutral, "%s", untouched)
+}
+
+// aboutService says whether the run was about a service at all: a build that fails
+// says nothing of production.
+func aboutService(e event.Result) bool {
+	switch e.Command {
+	case "", "release", "plan", "rollback", "watch":
+		return true
+	}
+	return false
 }
 
 // failure is the report of five lines and its details.

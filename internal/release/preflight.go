@@ -128,6 +128,11 @@ func (r *Run) checkService(ctx context.Context) (string, error) {
 		return "", err
 	}
 	r.pre.service, r.pre.current, r.pre.ledger = s, current, ledger
+	// Before the target is judged by the same name: --no-rollback is no way out of
+	// a container that does not exist.
+	if _, err := current.Released(r.Container); err != nil {
+		return "", err
+	}
 	if err := errors.Join(r.chooseTarget(ctx), r.chooseBase(ctx)); err != nil {
 		return "", err
 	}

@@ -97,12 +97,13 @@ func TestImageThatLostItsNameWhileItRanIsRemoved(t *testing.T) {
 func TestStopDuringThePull(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	asked := make(chan struct{}, 100)
-	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	asked, over := make(chan struct{}, 100), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		asked <- struct{}{}
-		<-r.Context().Done() // until the engine gives up
+		<-over // the engine itself gives up after 15 s only
 	}))
 	t.Cleanup(slow.Close)
+	defer close(over)
 	c := b.container("app", tinyelf.Idle())
 	c.Image = strings.TrimPrefix(slow.URL, "http://") + "/app:1"
 	r := b.start(spec(c))

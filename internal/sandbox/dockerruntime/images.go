@@ -46,16 +46,30 @@ type pulled struct {
 	image    heldImage
 }
 
-// pull fetches an image and remembers what to remove of it at the end.
+// pulls is how often an image is pulled that is gone right after.
+const pulls = 4
+
+// pull fetches an image and remembers what to remove of it at the end. The engine
+// loses an image that somebody, another sandbox for example, takes the last other
+// name off while it is being pulled: it is found there, and then it is not
+// (measured). So it is looked at afterwards, and pulled again.
 func (im *images) pull(ctx context.Context, ref string, a engine.Auth) error {
 	p := im.reference(ref, a)
 	if err := p.look(ctx, im); err != nil {
 		return err
 	}
-	if err := im.engine.Pull(ctx, ref, a); err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		if err := im.engine.Pull(ctx, ref, a); err != nil {
+			return err
+		}
+		i, err := im.engine.Image(ctx, ref)
+		if err == nil {
+			return p.identify(im, i.ID)
+		}
+		if attempt == pulls || !errors.Is(err, engine.ErrNotFound) {
+			return err
+		}
 	}
-	return p.identify(ctx, im)
 }
 
 func (im *images) reference(ref string, a engine.Auth) *pulled {
@@ -101,17 +115,13 @@ func (p *pulled) look(ctx context.Context, im *images) error {
 func isName(tag string) bool { return !strings.HasPrefix(tag, "<none>") }
 
 // identify notes what the reference named when it was first pulled.
-func (p *pulled) identify(ctx context.Context, im *images) error {
+func (p *pulled) identify(im *images, id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.image.ID != "" {
 		return nil
 	}
-	i, err := im.engine.Image(ctx, p.image.Ref)
-	if err != nil {
-		return err
-	}
-	p.image.ID, p.image.Kept = i.ID, p.nameless[i.ID]
+	p.image.ID, p.image.Kept = id, p.nameless[id]
 	p.nameless = nil
 	return p.write(im)
 }

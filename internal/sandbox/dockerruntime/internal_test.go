@@ -1,6 +1,7 @@
 package dockerruntime
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -111,5 +112,37 @@ func TestExitEvent(t *testing.T) {
 				t.Errorf("event (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// forgetful is an engine that loses an image the first times it was pulled.
+type forgetful struct {
+	Engine
+	pulls, losses int
+}
+
+func (f *forgetful) Pull(context.Context, string, engine.Auth) error { f.pulls++; return nil }
+
+func (f *forgetful) Images(context.Context, ...string) ([]engine.ImageSummary, error) {
+	return nil, nil
+}
+
+func (f *forgetful) Image(context.Context, string) (engine.Image, error) {
+	if f.pulls <= f.losses {
+		return engine.Image{}, engine.ErrNotFound
+	}
+	return engine.Image{ID: "sha256:a"}, nil
+}
+
+func TestPullAgainWhatTheEngineLost(t *testing.T) {
+	for _, x := range []struct {
+		losses, pulls int
+		err           error
+	}{{0, 1, nil}, {2, 3, nil}, {9, pulls, engine.ErrNotFound}} {
+		e := &forgetful{losses: x.losses}
+		im := &images{engine: e, held: map[string]*pulled{}, record: func([]byte) error { return nil }}
+		if err := im.pull(t.Context(), "r/app@sha256:1", engine.Auth{}); !errors.Is(err, x.err) || e.pulls != x.pulls {
+			t.Errorf("lost %d times: got %v after %d pulls, want %v after %d", x.losses, err, e.pulls, x.err, x.pulls)
+		}
 	}
 }

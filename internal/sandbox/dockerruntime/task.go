@@ -165,7 +165,7 @@ func (t *running) makePause() error {
 	id, err := t.rt.engine.CreateContainer(t.rt.ctx, engine.ContainerSpec{
 		Name: t.name("pause"), Image: t.rt.pause, Labels: t.rt.labelled(t.spec.ARN, ""),
 		Network: network, Publish: publish, Hostname: hostname(t.spec),
-		ReadonlyRootfs: true, NoNewPrivileges: true, CapDrop: []string{"ALL"}, PidsLimit: 4,
+		ReadonlyRootfs: true, NoNewPrivileges: true, CapDrop: []string{"ALL"},
 	})
 	if err != nil {
 		return err

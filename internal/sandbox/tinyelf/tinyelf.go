@@ -1,5 +1,5 @@
 // Package tinyelf makes programs for linux/amd64 byte by byte: static ELF files
-// of 150 to 400 bytes that need no compiler, no C library and no base image, and
+// of 230 to 500 bytes that need no compiler, no C library and no base image, and
 // that behave, as the first process of a container, in the ways that matter to a
 // deployment: they run and obey SIGTERM, ignore it, exit with a code, die of a
 // real segmentation fault, use up their memory, or answer on a port.

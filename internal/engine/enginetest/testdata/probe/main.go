@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -54,6 +56,22 @@ func do(verb, value string) {
 		if err := os.WriteFile(value, nil, 0o644); err != nil {
 			fmt.Println(err)
 		}
+	case "fill": // path:MiB, of bytes that cannot be compressed
+		path, size, _ := strings.Cut(value, ":")
+		n, _ := strconv.Atoi(size)
+		f, err := os.Create(path)
+		if err == nil {
+			_, err = io.CopyN(f, rand.Reader, int64(n)<<20)
+		}
+		fmt.Println("filled", path, err)
+	case "dial":
+		c, err := net.DialTimeout("tcp", value, 2*time.Second)
+		if err == nil {
+			c.Close()
+		}
+		fmt.Println("dialled", err)
+	case "environ":
+		fmt.Println(strings.Join(os.Environ(), " "))
 	case "interfaces":
 		is, _ := net.Interfaces()
 		fmt.Println(len(is))

@@ -1,0 +1,177 @@
+package layer
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/weelo/weelo-deploy/internal/scan/native"
+)
+
+// whiteout begins the names that remove files of the layers below, opaque is
+// the one that empties a directory (OCI image specification, layer.md).
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+	metadata = ".wh..wh." // other names of AUFS's own, which unpack to nothing
+)
+
+// Read reduces a layer's uncompressed tar. r is read to its end, or skipped
+// over where it is an io.Seeker. A tar that is cut short or damaged is an
+// error, and so is one beyond the limits of this package.
+func Read(ctx context.Context, r io.Reader) (*Facts, error) {
+	w := walker{f: &Facts{}, tar: tar.NewReader(r), head: make([]byte, native.SniffLen)}
+	for n := 0; ; n++ {
+		if n%64 == 0 && ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		h, err := w.tar.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			return nil, fmt.Errorf("after %s: %w", orStart(w.f.last), err)
+		}
+		if err := w.entry(h); err != nil {
+			return nil, fmt.Errorf("at %s: %w", cut(h.Name), err)
+		}
+	}
+	return w.f, nil
+}
+
+func orStart(last string) string {
+	if last == "" {
+		return "the beginning"
+	}
+	return cut(last)
+}
+
+// walker is one pass over one layer.
+type walker struct {
+	f    *Facts
+	tar  *tar.Reader
+	head []byte
+	bin  native.Reader
+}
+
+func (w *walker) entry(h *tar.Header) error {
+	w.f.Bytes += 512
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	p, ok := clean(h.Name)
+	switch {
+	case !ok:
+		w.f.problem(h.Name, "its path leads out of the image; engines refuse to unpack it")
+		return nil
+	case len(p) > maxPath || len(h.Linkname) > maxPath:
+		w.f.problem(h.Name, fmt.Sprintf("its path is longer than %d bytes; no file system takes it", maxPath))
+		return nil
+	case strings.ContainsRune(p, 0):
+		w.f.problem(h.Name, "its path contains a zero byte")
+		return nil
+	}
+	if w.f.Bytes += max(0, h.Size); w.f.Bytes > maxBytes {
+		return fmt.Errorf("the layer is larger than %d GiB", maxBytes>>30)
+	}
+	dir, base := path.Split(p)
+	if strings.HasPrefix(base, whiteout) {
+		return w.remove(dir, base)
+	}
+	return w.member(h, p)
+}
+
+func (w *walker) remove(dir, base string) error {
+	switch {
+	case base == opaque:
+		return w.f.add(Entry{Path: path.Clean(dir), Kind: Opaque})
+	case strings.HasPrefix(base, metadata), base == whiteout:
+		return nil
+	}
+	name := strings.TrimPrefix(base, whiteout)
+	if name == "." || name == ".." {
+		w.f.problem(dir+base, "a whiteout of "+name)
+		return nil
+	}
+	return w.f.add(Entry{Path: path.Join(dir, name), Kind: Whiteout})
+}
+
+func (w *walker) member(h *tar.Header, p string) error {
+	e := Entry{Path: p, Kind: Other}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		e.Kind = Dir
+	case tar.TypeSymlink:
+		e.Kind, e.Target = Symlink, h.Linkname
+	case tar.TypeLink:
+		t, ok := clean(h.Linkname)
+		if !ok {
+			w.f.problem(h.Name, "a hard link that leads out of the image; engines refuse to unpack it")
+			return nil
+		}
+		e.Kind, e.Target = Hardlink, t
+	case tar.TypeReg, tar.TypeGNUSparse:
+		e.Kind, e.Exec = Plain, h.Mode&0o111 != 0
+		w.f.Files++
+		if err := w.contents(&e, h.Size); err != nil {
+			return err
+		}
+	}
+	return w.f.add(e)
+}
+
+// contents reads as much of a file as its kind asks for.
+func (w *walker) contents(e *Entry, size int64) error {
+	if keep := keeper(e.Path); keep != nil && size <= maxText && w.f.kept+size <= maxTexts {
+		raw, err := io.ReadAll(io.LimitReader(w.tar, maxText))
+		if err != nil {
+			return err
+		}
+		if keep(e, raw) {
+			w.f.kept += size
+		}
+		return nil
+	}
+	head := w.head[:min(size, int64(len(w.head)))]
+	if _, err := io.ReadFull(w.tar, head); err != nil {
+		return err
+	}
+	if strings.HasPrefix(string(head), "#!") {
+		return w.script(e, head)
+	}
+	if f := native.Sniff(head); f != "" {
+		return w.binary(e, f, head, size)
+	}
+	return nil
+}
+
+func (w *walker) binary(e *Entry, f native.Format, head []byte, size int64) error {
+	if len(w.f.Binaries) >= maxRuns {
+		return fmt.Errorf("the layer has more than %d binaries", maxRuns)
+	}
+	b, err := w.bin.Read(f, io.MultiReader(strings.NewReader(string(head)), w.tar), size)
+	if err != nil {
+		return err
+	}
+	if b.Format != "" {
+		e.Kind, e.Binary = Binary, b
+	}
+	return nil
+}
+
+// maxShebang is what the kernel reads of a first line (BINPRM_BUF_SIZE).
+const maxShebang = 256
+
+func (w *walker) script(e *Entry, head []byte) error {
+	rest, err := io.ReadAll(io.LimitReader(w.tar, int64(maxShebang-len(head))))
+	if err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(head)+string(rest), "\n")
+	e.Kind, e.Interp = Script, strings.Trim(strings.TrimPrefix(line, "#!"), " \t")
+	return nil
+}
