@@ -10,6 +10,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/build"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/output"
 	"github.com/weelo/weelo-deploy/internal/release"
 )
 
@@ -63,6 +64,9 @@ func (a *app) runBuild(ctx context.Context, cmd *cobra.Command, f *buildFlags) e
 	}
 	res := event.Result{Command: "build", Outcome: event.Verified, Image: id, Stages: []event.StageOutcome{}}
 	s.out.In("")(res)
+	if s.mode != output.JSON {
+		fmt.Fprintln(a.stdout, id)
+	}
 	return nil
 }
 

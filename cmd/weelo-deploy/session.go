@@ -16,6 +16,7 @@ import (
 type session struct {
 	app     *app
 	command string
+	mode    output.Mode
 	out     *event.Stream
 	redact  *redact.Redactor
 	config  *config.Config
@@ -33,7 +34,7 @@ func (a *app) begin(command string) (*session, error) {
 		return nil, err
 	}
 	pulse := &output.Pulse{}
-	s := &session{app: a, command: command, out: event.NewStream(a.now, sink, pulse), redact: red}
+	s := &session{app: a, command: command, mode: sink.Mode(), out: event.NewStream(a.now, sink, pulse), redact: red}
 	s.beat = func(ctx context.Context) { go pulse.Run(ctx, s.out) }
 	return s, nil
 }

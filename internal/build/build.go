@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"strconv"
@@ -48,8 +49,15 @@ type Request struct {
 	Labels     map[string]string
 	Secrets    []Secret
 	SSH        []string // "default", or "id=socket-or-key,…"
-	NoCache    bool     // build every step anew
-	Pull       bool     // ask the registry for newer base images
+	// Contexts are further build contexts by name: the absolute path of a folder,
+	// or "docker-image://REFERENCE".
+	Contexts map[string]string
+	// CacheFrom are images that hold build cache: a reference, or
+	// "type=registry,ref=REFERENCE". One that cannot be had is no error.
+	CacheFrom []string
+	CacheTo   []string // "inline": the image holds its own build cache
+	NoCache   bool     // build every step anew
+	Pull      bool     // ask the registry for newer base images
 	// AllowEmulation builds although RUN steps are emulated.
 	AllowEmulation bool
 	Name           string // local reference of the result; may be empty
@@ -63,6 +71,7 @@ type Secret struct{ ID, File, Env string }
 type Builder struct {
 	engine Engine
 	lookup func(string) (string, bool) // environment
+	known  bases
 }
 
 // New makes a Builder. It does no I/O.
@@ -93,12 +102,21 @@ func (b *Builder) Build(ctx context.Context, r Request, emit event.Emit) (Result
 		return Result{}, Unavailable(err)
 	}
 	defer bk.Close()
-	opt, err := solveOptions(r, in, b.environment)
+	opt, err := solveOptions(r.recording(native), in, b.environment)
 	if err != nil {
 		return Result{}, err
 	}
+	for _, text := range native.Unknown {
+		emit(event.Note{Level: event.Warn, Text: text})
+	}
+	solving, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
 	story := newStory(emit, newMask(in.secrets))
-	id, err := solve(ctx, bk, opt, story)
+	story.refuse = refuse
+	id, err := solve(solving, bk, opt, story)
+	if len(story.lies) > 0 && ctx.Err() == nil {
+		return Result{}, errors.Join(story.lies...)
+	}
 	if err != nil {
 		return Result{}, b.failure(ctx, err, story, in, native)
 	}
@@ -172,10 +190,16 @@ func solveOptions(r Request, in inputs, getenv func(string) string) (bkclient.So
 	if r.Name != "" {
 		export.Attrs["name"] = r.Name
 	}
+	attrs, mounts := frontendAttrs(r, in), map[string]fsutil.FS{"context": source, "dockerfile": folder}
+	if err := in.addContexts(attrs, mounts); err != nil {
+		return bkclient.SolveOpt{}, err
+	}
 	return bkclient.SolveOpt{
 		Frontend:      "dockerfile.v0",
-		FrontendAttrs: frontendAttrs(r, in),
-		LocalMounts:   map[string]fsutil.FS{"context": source, "dockerfile": folder},
+		FrontendAttrs: attrs,
+		LocalMounts:   mounts,
+		CacheImports:  in.cacheFrom,
+		CacheExports:  in.cacheTo,
 		Session:       attached,
 		Exports:       []bkclient.ExportEntry{export},
 		SharedKey:     sharedKey(r.Context),
@@ -203,6 +227,18 @@ func frontendAttrs(r Request, in inputs) map[string]string {
 		attrs["image-resolve-mode"] = "pull"
 	}
 	return attrs
+}
+
+// recording is the request with a label that says what was emulated: an image
+// that is looked at months later still tells.
+func (r Request) recording(n Nativeness) Request {
+	if len(n.Emulated) == 0 {
+		return r
+	}
+	labels := map[string]string{labelEmulated: fmt.Sprintf("%d steps of %s on %s", len(n.Emulated), n.Target, n.Worker)}
+	maps.Copy(labels, r.Labels)
+	r.Labels = labels
+	return r
 }
 
 // sourceEpoch is the time of the source, from the created label, in the form

@@ -25,6 +25,9 @@ type Nativeness struct {
 	Emulated []string // RUN steps for another platform than the worker's
 	Native   bool     // nothing is emulated
 	HasRun   bool     // the target needs RUN steps at all
+	// Unknown are sentences on base images whose platform could not be read; on an
+	// engine that looks at them itself there are none.
+	Unknown []string
 }
 
 // Check finds, without changing anything, what would refuse the build: a
@@ -52,7 +55,10 @@ func (b *Builder) judge(ctx context.Context, r Request, in inputs) (Nativeness, 
 		return n, err
 	}
 	n.Worker = platforms.Format(worker)
-	steps, err := in.runSteps(worker, r)
+	if err := in.contextsKnown(n.Engine); err != nil {
+		return n, err
+	}
+	steps, images, err := in.needs(worker, r)
 	if err != nil {
 		return n, err
 	}
@@ -68,7 +74,8 @@ func (b *Builder) judge(ctx context.Context, r Request, in inputs) (Nativeness, 
 	if !n.Native && !r.AllowEmulation {
 		return n, emulated(n, foreign, can, b.engine.Endpoint())
 	}
-	return n, nil
+	n.Unknown, err = b.checkBases(ctx, r, in, n.Engine, images)
+	return n, err
 }
 
 // worker asks BuildKit for its platforms: its own, and all that it can run,
@@ -95,23 +102,24 @@ func (b *Builder) worker(ctx context.Context, info engine.Info) (own ocispec.Pla
 	return platforms.Normalize(workers[0].Platforms[0]), all, nil
 }
 
-// runSteps are the RUN steps that the target needs.
-func (in inputs) runSteps(worker ocispec.Platform, r Request) ([]step, error) {
+// needs are the RUN steps and the base images that the target needs.
+func (in inputs) needs(worker ocispec.Platform, r Request) ([]step, []baseImage, error) {
 	d := in.dockerfile
 	if d.opaque != nil { // a custom frontend's file: assume that it runs something
-		return []step{{stage: d.name, line: 1, text: "# syntax=" + d.syntax + ", whose steps cannot be read", platform: in.platform}}, nil
+		return []step{{stage: d.name, line: 1, text: "# syntax=" + d.syntax + ", whose steps cannot be read", platform: in.platform}}, nil, nil
 	}
-	g, err := d.resolve(worker, in.platform, r.Args)
+	g, err := d.resolve(worker, in.platform, r.Args, in.context)
 	if err != nil {
-		return nil, event.Fail(event.CodeUsage, "read Dockerfile "+r.Dockerfile).Because(err).
+		return nil, nil, event.Fail(event.CodeUsage, "read Dockerfile "+r.Dockerfile).Because(err).
 			Hint("give the missing value with build.args or --build-arg NAME=VALUE")
 	}
-	steps, ok := g.runs(r.Target)
+	needed, ok := g.needed(r.Target)
 	if !ok {
-		return nil, event.Fail(event.CodeUsage, fmt.Sprintf("build target %q is no stage of %s", r.Target, r.Dockerfile)).
+		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("build target %q is no stage of %s", r.Target, r.Dockerfile)).
 			Hint("its named stages: " + list(d.stageNames()))
 	}
-	return steps, nil
+	steps, images := parts(needed)
+	return steps, images, nil
 }
 
 func list(names []string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,7 @@ import (
 type dockerfile struct {
 	name   string // as people know it: the file's base name
 	syntax string // the frontend that a "# syntax=" line asks for
+	checks bool   // a "# check=" line changes what the frontend looks at
 	opaque error  // why its steps cannot be known; only with a syntax line
 	escape rune
 	stages []instructions.Stage
@@ -40,6 +42,10 @@ func (s step) String() string {
 	return fmt.Sprintf("[%s] %s (line %d)", s.stage, s.text, s.line)
 }
 
+// checkLine is a parser directive for the frontend's linter (Dockerfile
+// reference, "check").
+var checkLine = regexp.MustCompile(`(?im)^\s*(#|//)\s*check\s*=`)
+
 // readDockerfile reads and parses the file. One that a custom frontend has to
 // make sense of, and that is no plain Dockerfile, is not an error but opaque.
 func readDockerfile(path string) (dockerfile, error) {
@@ -55,6 +61,7 @@ func readDockerfile(path string) (dockerfile, error) {
 	if syntax, _, _, ok := parser.DetectSyntax(b); ok {
 		d.syntax = syntax
 	}
+	d.checks = checkLine.Match(b)
 	err = d.parse(b)
 	if err != nil && d.syntax != "" {
 		d.opaque = err
@@ -141,6 +148,9 @@ type node struct {
 	name     string // as FROM … AS gives it; may be empty
 	label    string // for people
 	base     *node  // when it begins from another stage
+	image    string // when it begins from an image
+	line     int    // of FROM
+	replaced bool   // a named context stands for it
 	from     []string
 	platform ocispec.Platform
 	runs     []step
@@ -151,7 +161,9 @@ type node struct {
 // stage's platform and RUN steps, with BuildKit's rules (dockerfile2llb): a
 // stage that begins from another has that one's platform whatever its FROM
 // says, and scratch has the target's.
-func (d dockerfile) resolve(worker, target ocispec.Platform, given map[string]string) (*graph, error) {
+//
+// A named context, found by context, stands for the stage or image of its name.
+func (d dockerfile) resolve(worker, target ocispec.Platform, given map[string]string, context func(string) (namedContext, bool)) (*graph, error) {
 	lex := shell.NewLex(d.escape)
 	args := platformArgs(worker, target, given)
 	if err := addGlobalArgs(lex, args, d.args, given); err != nil {
@@ -164,11 +176,15 @@ func (d dockerfile) resolve(worker, target ocispec.Platform, given map[string]st
 		if err != nil || base == "" {
 			return nil, fmt.Errorf("line %d: FROM %s names no image with the arguments of this build", line(st.Location), st.BaseName)
 		}
-		n := &node{name: st.Name, label: st.Name, base: g.named(base), platform: target}
+		n := &node{name: st.Name, label: st.Name, line: line(st.Location), platform: target}
 		if n.name == "" {
 			n.label = "stage-" + strconv.Itoa(i) // as BuildKit calls it
 		}
+		n.begin(g, base, context)
 		switch {
+		case n.replaced:
+			g.nodes = append(g.nodes, n)
+			continue
 		case n.base != nil:
 			n.platform = n.base.platform
 		case st.Platform != "" && base != "scratch":
@@ -180,6 +196,24 @@ func (d dockerfile) resolve(worker, target ocispec.Platform, given map[string]st
 		g.nodes = append(g.nodes, n)
 	}
 	return g, nil
+}
+
+// begin works out what the stage begins from.
+func (n *node) begin(g *graph, base string, context func(string) (namedContext, bool)) {
+	if n.name != "" {
+		var c namedContext
+		if c, n.replaced = context(n.name); n.replaced {
+			n.image = c.image
+			return
+		}
+	}
+	if c, ok := context(base); ok {
+		n.image = c.image
+		return
+	}
+	if n.base = g.named(base); n.base == nil && base != "scratch" {
+		n.image = base
+	}
 }
 
 func addGlobalArgs(lex *shell.Lex, args map[string]string, cmds []instructions.ArgCommand, given map[string]string) error {
@@ -270,9 +304,9 @@ func (n *node) addStep(cmd instructions.Command) {
 	}
 }
 
-// runs lists the RUN steps of the stages that the target needs, in file order.
-// An empty target is the last stage; ok is false when there is no such stage.
-func (g *graph) runs(target string) (steps []step, ok bool) {
+// needed lists the stages that the target needs, in file order. An empty target
+// is the last stage; ok is false when there is no such stage.
+func (g *graph) needed(target string) (nodes []*node, ok bool) {
 	if len(g.nodes) == 0 {
 		return nil, false
 	}
@@ -286,10 +320,21 @@ func (g *graph) runs(target string) (steps []step, ok bool) {
 	g.mark(goal, needed)
 	for _, n := range g.nodes {
 		if needed[n] {
-			steps = append(steps, n.runs...)
+			nodes = append(nodes, n)
 		}
 	}
-	return steps, true
+	return nodes, true
+}
+
+// parts are the RUN steps of stages, and the images that they begin from.
+func parts(nodes []*node) (steps []step, images []baseImage) {
+	for _, n := range nodes {
+		steps = append(steps, n.runs...)
+		if n.image != "" {
+			images = append(images, baseImage{ref: n.image, stage: n.label, line: n.line, platform: n.platform})
+		}
+	}
+	return steps, images
 }
 
 func (g *graph) mark(n *node, needed map[*node]bool) {

@@ -3,6 +3,7 @@ package build
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,9 @@ func TestResolve_WhichStepsAreEmulated(t *testing.T) {
 	for _, c := range []struct {
 		name, file, target string
 		args               map[string]string
+		contexts           []namedContext
 		want               []string // "platform step" on an arm64 worker building for amd64
+		images             []string // "reference platform"; nil: not looked at
 	}{
 		{name: "a plain build runs for the target", file: "FROM node:20\nRUN npm ci\n",
 			want: []string{"linux/amd64 [stage-0] RUN npm ci (line 2)"}},
@@ -62,6 +65,14 @@ func TestResolve_WhichStepsAreEmulated(t *testing.T) {
 			want: []string{"linux/amd64 [app] RUN later (line 1)"}},
 		{name: "heredocs and continuations", file: "FROM a\nRUN <<EOF\nFROM b\nRUN c\nEOF\nRUN one && \\\n  two\n",
 			want: []string{"linux/amd64 [stage-0] RUN <<EOF (line 2)", "linux/amd64 [stage-0] RUN one &&   two (line 6)"}},
+		{name: "base images, as they are named in the end", file: "ARG TAG=20\nFROM --platform=$BUILDPLATFORM golang AS b\nFROM scratch AS s\nFROM unused\nFROM node:$TAG\nCOPY --from=b /x /x\nCOPY --from=s /y /y\n",
+			images: []string{"golang linux/arm64", "node:20 linux/amd64"}},
+		{name: "a context in place of an image", file: "FROM node:20 AS app\nRUN x\n", contexts: []namedContext{{name: "node:20", image: "mirror/node:20"}},
+			want: []string{"linux/amd64 [app] RUN x (line 2)"}, images: []string{"mirror/node:20 linux/amd64"}},
+		{name: "a folder in place of an image", file: "FROM root\nRUN x\n", contexts: []namedContext{{name: "root", dir: "/d"}},
+			want: []string{"linux/amd64 [stage-0] RUN x (line 2)"}, images: []string{}},
+		{name: "a context in place of a stage", file: "FROM a AS deps\nRUN not this\nFROM b\nCOPY --from=deps /x /x\nRUN y\n", contexts: []namedContext{{name: "deps", dir: "/d"}},
+			want: []string{"linux/amd64 [stage-1] RUN y (line 5)"}, images: []string{"b linux/amd64"}},
 		{name: "another escape character", file: "# escape=`\nFROM a\nRUN one `\n  two\n",
 			want: []string{"linux/amd64 [stage-0] RUN one   two (line 3)"}},
 	} {
@@ -70,13 +81,17 @@ func TestResolve_WhichStepsAreEmulated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, err := d.resolve(platforms.MustParse("linux/arm64"), platforms.MustParse("linux/amd64"), c.args)
+			g, err := d.resolve(platforms.MustParse("linux/arm64"), platforms.MustParse("linux/amd64"), c.args, inputs{contexts: c.contexts}.context)
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, ok := g.runs(c.target)
+			needed, ok := g.needed(c.target)
 			if !ok {
-				t.Fatalf("runs(%q): no such stage", c.target)
+				t.Fatalf("needed(%q): no such stage", c.target)
+			}
+			steps, images := parts(needed)
+			if c.images != nil && !slices.EqualFunc(images, c.images, func(i baseImage, s string) bool { return i.ref+" "+platforms.Format(i.platform) == s }) {
+				t.Errorf("images = %+v, want %q", images, c.images)
 			}
 			var got []string
 			for _, s := range steps {
@@ -100,7 +115,7 @@ func TestResolve_Refuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = d.resolve(platforms.MustParse("linux/amd64"), platforms.MustParse("linux/amd64"), nil)
+			_, err = d.resolve(platforms.MustParse("linux/amd64"), platforms.MustParse("linux/amd64"), nil, inputs{}.context)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("resolve = %v, want %q", err, c.want)
 			}
@@ -157,9 +172,9 @@ func FuzzResolve(f *testing.F) {
 		if d.parse([]byte(file)) != nil {
 			return
 		}
-		g, err := d.resolve(platforms.MustParse("linux/arm64"), platforms.MustParse("linux/amd64"), nil)
+		g, err := d.resolve(platforms.MustParse("linux/arm64"), platforms.MustParse("linux/amd64"), nil, inputs{}.context)
 		if err == nil {
-			g.runs(target)
+			g.needed(target)
 		}
 	})
 }

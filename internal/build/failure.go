@@ -20,6 +20,9 @@ func (b *Builder) failure(ctx context.Context, err error, s *story, in inputs, n
 		return Unavailable(err)
 	}
 	reason := s.mask.text(plain(err.Error()))
+	if strings.Contains(reason, "frontend.contexts") { // the capability that addContexts asks for
+		return contextsUnknown("the frontend that reads the Dockerfile").Because(errors.New(reason))
+	}
 	v := s.failed()
 	if f := syntaxFailure(in.dockerfile.syntax, v, reason); f != nil {
 		return f

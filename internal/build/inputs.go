@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/containerd/platforms"
+	bkclient "github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -21,6 +22,9 @@ type inputs struct {
 	dockerfile dockerfile
 	secrets    map[string][]byte
 	agents     []sshprovider.AgentConfig
+	contexts   []namedContext
+	cacheFrom  []bkclient.CacheOptionsEntry
+	cacheTo    []bkclient.CacheOptionsEntry
 }
 
 // read finds everything that is wrong with the request without asking an
@@ -42,6 +46,10 @@ func (b *Builder) read(r Request) (inputs, error) {
 	in.secrets, err = b.readSecrets(r.Secrets)
 	note(err)
 	in.agents, err = b.agents(r.SSH)
+	note(err)
+	in.contexts, err = readContexts(r.Contexts)
+	note(err)
+	in.cacheFrom, in.cacheTo, err = readCaches(r.CacheFrom, r.CacheTo)
 	note(err)
 	return in, errors.Join(errs...)
 }

@@ -27,6 +27,27 @@ type Source struct {
 	Branch string    // empty when no branch is checked out
 }
 
+// dirtySuffix marks a commit that is not all of what was built.
+const dirtySuffix = "-dirty"
+
+// TagSuffix is what a tag that names the commit must end with: "-dirty" where
+// the tree has changes, so that it does not pass for the commit. It is empty
+// otherwise.
+func (s Source) TagSuffix() string {
+	if s.Dirty {
+		return dirtySuffix
+	}
+	return ""
+}
+
+// Revision is the commit with TagSuffix; empty without a commit.
+func (s Source) Revision() string {
+	if s.Commit == "" {
+		return ""
+	}
+	return s.Commit + s.TagSuffix()
+}
+
 // ReadSource asks git about the work tree that dir is in. It changes nothing,
 // git's index included.
 func ReadSource(ctx context.Context, dir string) (Source, error) {
@@ -109,6 +130,7 @@ const (
 	labelRevision = "org.opencontainers.image.revision"
 	labelCreated  = "org.opencontainers.image.created"
 	labelSource   = "org.opencontainers.image.source"
+	labelEmulated = "weelo-deploy.emulated"
 )
 
 // Labels are an image's labels: where it comes from, and extra, which goes
@@ -118,10 +140,7 @@ const (
 func Labels(s Source, extra map[string]string) map[string]string {
 	labels := map[string]string{}
 	if s.Commit != "" {
-		labels[labelRevision] = s.Commit
-		if s.Dirty {
-			labels[labelRevision] += "-dirty"
-		}
+		labels[labelRevision] = s.Revision()
 		labels[labelCreated] = s.Time.UTC().Format(time.RFC3339)
 	}
 	if s.Origin != "" {

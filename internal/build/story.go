@@ -26,6 +26,10 @@ type story struct {
 	steps map[digest.Digest]*vertex
 	order []*vertex
 	warns map[string]bool
+	// lies are base images that are not for the platform that they are used for;
+	// refuse is called at the first.
+	lies   []error
+	refuse func(error)
 }
 
 // vertex is a step of the build.
@@ -55,8 +59,27 @@ func (s *story) tell(st *bkclient.SolveStatus) {
 	for _, w := range st.Warnings {
 		if text := s.mask.text(string(w.Short)); !s.warns[text] {
 			s.warns[text] = true
-			s.emit(event.Note{Level: event.Warn, Text: "build: " + text})
+			s.warning(text)
 		}
+	}
+}
+
+// lintPlatform is the rule of BuildKit's linter that finds base images whose
+// platform is not what was asked for, and lets the build go on (Docker build
+// checks, InvalidBaseImagePlatform). The image would claim the platform all the
+// same, so here it ends the build.
+const lintPlatform = "InvalidBaseImagePlatform"
+
+func (s *story) warning(text string) {
+	said, lie := strings.CutPrefix(text, lintPlatform+": ")
+	if !lie {
+		s.emit(event.Note{Level: event.Warn, Text: "build: " + text})
+		return
+	}
+	err := lyingBase(strings.ToLower(said[:1]) + said[1:])
+	s.lies = append(s.lies, err)
+	if s.refuse != nil {
+		s.refuse(err)
 	}
 }
 

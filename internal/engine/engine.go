@@ -88,6 +88,7 @@ func (e *Engine) Local() bool { return e.ep.isSocket() }
 
 // Info is what the engine says of itself. Nothing in it is the client's.
 type Info struct {
+	ID              string // the engine's own, kept across restarts; may be empty
 	Version         string // "20.10.24+dfsg1"
 	APIVersion      string // negotiated, "1.41"
 	OS              string // "linux"
@@ -114,7 +115,7 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 		return Info{}, e.wrapAsked(ctx, asked, "ask the engine for its description", err)
 	}
 	info := Info{
-		Version: v.Version, APIVersion: e.c.ClientVersion(), OS: v.Os, Arch: goArch(v.Arch),
+		ID: i.ID, Version: v.Version, APIVersion: e.c.ClientVersion(), OS: v.Os, Arch: goArch(v.Arch),
 		OperatingSystem: i.OperatingSystem, Name: i.Name, CPUs: i.NCPU, MemoryBytes: i.MemTotal,
 		CgroupVersion: i.CgroupVersion,
 	}

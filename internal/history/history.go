@@ -66,25 +66,36 @@ type Ledger struct {
 	Notes []string
 }
 
+// GoingBack is the attempt that ECS is rolling back, or was asked to. ECS does not
+// say of every rollback in the deployment's own words that it is one.
+func (l Ledger) GoingBack() (Attempt, bool) {
+	if len(l.Attempts) == 0 {
+		return Attempt{}, false
+	}
+	a := l.Attempts[0]
+	return a, a.Status == types.ServiceDeploymentStatusRollbackRequested || a.Status == types.ServiceDeploymentStatusRollbackInProgress
+}
+
 // Proofs lists every moment at which a revision was proven on this service,
 // oldest first. Service deployments outrank tags: a tag only speaks for a
-// revision of which ECS remembers no attempt.
+// revision of which ECS remembers no attempt from before the tag was written. An
+// attempt whose revision ECS has forgotten proves nothing.
 func (l Ledger) Proofs() []Served {
 	var out []Served
-	known := map[string]bool{}
-	for _, a := range l.Attempts {
-		known[a.TaskDefinition] = true
+	known := map[string]time.Time{} // since when ECS remembers attempts
+	for _, a := range l.Attempts {  // newest first
+		known[a.TaskDefinition] = a.Created
 		switch {
-		case a.Succeeded():
+		case a.Succeeded() && a.TaskDefinition != "":
 			out = append(out, Served{a.TaskDefinition, a.Digests, a.end(), "deployed"})
 		case a.Status == types.ServiceDeploymentStatusRollbackSuccessful && a.WentBackTo != "":
 			out = append(out, Served{a.WentBackTo, a.WentBackToDigests, a.end(), "restored by a rollback"})
-			known[a.WentBackTo] = true
+			known[a.WentBackTo] = a.Created
 		}
 	}
 	for arn, t := range l.Tags {
 		o := t.Outcome(l.Cluster, l.Service)
-		if o.Kind == Proven && !known[arn] {
+		if since, ok := known[arn]; o.Kind == Proven && (!ok || since.After(o.At)) {
 			out = append(out, Served{arn, nil, o.At, "tagged proven"})
 		}
 	}
@@ -126,6 +137,10 @@ func (l Ledger) original(arn string) string {
 	}
 	return arn
 }
+
+// Same says whether two revisions are the same code: equal, or one a pinned copy of
+// the other.
+func (l Ledger) Same(a, b string) bool { return l.original(a) == l.original(b) }
 
 // SameFamily is the ARN of the revision named name ("family:27") in the account
 // and region of arn.

@@ -42,6 +42,7 @@ func Read(ctx context.Context, api API, cluster, service, family string) (Ledger
 		if !tolerable(err) {
 			return l, err
 		}
+		l.Attempts = nil // what was read of them names no task definition
 		l.Notes = append(l.Notes, "the service's deployments cannot be read ("+brief(err)+"): the outcomes that releases recorded as tags are used instead")
 	}
 	arns, err := l.newestRevisions(ctx, api, family)
@@ -208,6 +209,10 @@ func (l *Ledger) readTags(ctx context.Context, api API, arns []string) error {
 func tolerable(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) || api.ErrorFault() == smithy.FaultServer {
+		return false
+	}
+	var http interface{ HTTPStatusCode() int }
+	if errors.As(err, &http) && http.HTTPStatusCode() >= 500 { // the SDK does not know the fault of every error
 		return false
 	}
 	return api.ErrorCode() != "ThrottlingException"

@@ -62,39 +62,65 @@ func (l Ledger) newest(reject func(Served) string) (*Target, []Passed) {
 }
 
 // ByHand chooses what the rollback command without an argument goes to: the
-// newest proof when what is deployed now never completed; otherwise the proven
-// revision under the serving one. Going back never counts as going forward: the
-// successes form a stack, and a deployment of a revision that is already on it
-// takes off everything above.
+// proven revision under the serving one. Going back never counts as going forward:
+// the successes form a stack, and a deployment of a revision that is already on it
+// takes off everything above. While a deployment has not completed, it is the
+// newest proof; and when that deployment brings a proven revision, because it goes
+// back or deploys it anew, that very revision: not an older one.
 func (l Ledger) ByHand(s types.Service) (*Target, []Passed) {
 	p := Primary(s)
 	if p == nil {
 		return nil, nil
 	}
 	serving := aws.ToString(p.TaskDefinition)
-	if !Completed(s) {
+	stack := l.stack()
+	i := l.index(stack, serving)
+	switch {
+	case i < 0 && !Completed(s):
 		return l.newest(func(p Served) string {
 			if p.TaskDefinition == serving {
 				return "it is the one to go back from"
 			}
 			return ""
 		})
-	}
-	stack := l.stack()
-	i := slices.IndexFunc(stack, func(p Served) bool { return l.original(p.TaskDefinition) == l.original(serving) })
-	passed := l.above(serving)
-	if i <= 0 {
-		return nil, passed
+	case i >= 0 && unfinished(*p):
+		return &Target{serving, l.digestsOf(stack[i]), stack[i].At, fmt.Sprintf("it is being deployed again, and was proven before: %s %s", stack[i].How, stack[i].At.UTC().Format(time.RFC3339))}, l.above(serving)
+	case i <= 0:
+		return nil, l.above(serving)
 	}
 	p1 := stack[i-1]
-	return &Target{p1.TaskDefinition, l.digestsOf(p1), p1.At, fmt.Sprintf("proven before %s: %s %s", Name(serving), p1.How, p1.At.UTC().Format(time.RFC3339))}, passed
+	return &Target{p1.TaskDefinition, l.digestsOf(p1), p1.At, fmt.Sprintf("proven before %s: %s %s", Name(serving), p1.How, p1.At.UTC().Format(time.RFC3339))}, l.above(serving)
+}
+
+// ComingBack says whether the deployment in progress goes back: it brings a
+// revision that was proven before, and another one was tried since.
+func (l Ledger) ComingBack(s types.Service) bool {
+	p := Primary(s)
+	if p == nil || !unfinished(*p) {
+		return false
+	}
+	serving, stack := aws.ToString(p.TaskDefinition), l.stack()
+	i := l.index(stack, serving)
+	return i >= 0 && (i < len(stack)-1 || slices.ContainsFunc(l.Attempts, func(a Attempt) bool {
+		return a.Created.After(stack[i].At) && !l.Same(a.TaskDefinition, serving)
+	}))
+}
+
+// unfinished says whether a deployment is on its way, or was given up on it. That
+// a task of one that completed has died since is another matter.
+func unfinished(d types.Deployment) bool {
+	return d.RolloutState == types.DeploymentRolloutStateInProgress || d.RolloutState == types.DeploymentRolloutStateFailed
+}
+
+// index is the place of a revision, or of what it is a copy of, on the stack.
+func (l Ledger) index(stack []Served, arn string) int {
+	return slices.IndexFunc(stack, func(p Served) bool { return l.Same(p.TaskDefinition, arn) })
 }
 
 func (l Ledger) stack() []Served {
 	var stack []Served
 	for _, p := range l.Proofs() {
-		at := slices.IndexFunc(stack, func(q Served) bool { return l.original(q.TaskDefinition) == l.original(p.TaskDefinition) })
-		if at >= 0 {
+		if at := l.index(stack, p.TaskDefinition); at >= 0 {
 			stack = stack[:at]
 		}
 		stack = append(stack, p)

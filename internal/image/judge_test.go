@@ -16,11 +16,30 @@ var (
 
 func from(who string, p Platform) Requirement { return Requirement{Platform: p, From: who} }
 
+// layered gives an image layers of these kinds, and as many diff ids.
+func layered(kinds ...string) func(*Description) {
+	types := map[string]string{
+		"gzip": "application/vnd.oci.image.layer.v1.tar+gzip", "zstd": "application/vnd.docker.image.rootfs.diff.tar.zstd",
+		"none": "application/vnd.oci.image.layer.v1.tar", "foreign": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "text": "text/plain",
+	}
+	return func(d *Description) {
+		for _, k := range kinds {
+			d.Layers = append(d.Layers, Layer{Digest: "sha256:" + k, MediaType: types[k], Foreign: k == "foreign"})
+			d.DiffIDs = append(d.DiffIDs, "sha256:diff")
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	build, runtime := from("build.platform", amd64), from("runtimePlatform of weelobackendtask:27", amd64)
 	both := []Requirement{build, runtime}
 	image := func(index *Platform, config Platform) Description {
 		return Description{Reference: "r:v1", Digest: "sha256:d", ConfigDigest: "sha256:c", Descriptor: index, Config: config}
+	}
+	with := func(change func(*Description)) Description {
+		d := image(&amd64, amd64)
+		change(&d)
+		return d
 	}
 	for _, c := range []struct {
 		name string
@@ -51,6 +70,27 @@ func TestJudge(t *testing.T) {
 			"the config of image r:v1 says windows/amd64, build.platform wants linux/amd64"}},
 		{"a newer kind of processor", image(nil, Platform{"linux", "amd64", "v3"}), []Requirement{build}, []string{
 			"the config of image r:v1 says linux/amd64/v3, build.platform wants linux/amd64"}},
+		{"build.platform lies", image(&arm64, arm64), []Requirement{build, from("runtimePlatform of f:1", arm64)}, []string{
+			"the configuration contradicts itself: build.platform wants linux/amd64, runtimePlatform of f:1 wants linux/arm64",
+			"the index of image r:v1 says linux/arm64, build.platform wants linux/amd64",
+			"the config of image r:v1 says linux/arm64, build.platform wants linux/amd64"}},
+		{"the manifest lies", with(func(d *Description) { d.Declared = &arm64 }), both, []string{
+			"the manifest says that the config of image r:v1 is linux/arm64, the config says linux/amd64",
+			"the manifest of image r:v1 says linux/arm64, build.platform and runtimePlatform of weelobackendtask:27 want linux/amd64"}},
+		{"the manifest says the same", with(func(d *Description) { d.Declared = &amd64 }), both, nil},
+		{"an attestation", image(nil, Platform{"unknown", "unknown", ""}), both, []string{"the config of image r:v1 names unknown/unknown"}},
+		{"a version of Windows in the index", with(func(d *Description) { d.DescriptorOSVersion = "10.0.1" }), both, []string{
+			"the index of image r:v1 asks for version 10.0.1 of its operating system (os.version)"}},
+		{"a version of Windows in the config", with(func(d *Description) { d.ConfigOSVersion = "10.0.1" }), both, []string{
+			"the config of image r:v1 asks for version 10.0.1 of its operating system (os.version)"}},
+		{"layers that agree", with(layered("gzip", "none", "gzip")), both, nil},
+		{"layers of an archive without manifests", with(func(d *Description) { d.Layers, d.DiffIDs = make([]Layer, 2), make([]string, 2) }), both, nil},
+		{"gzip and zstd", with(layered("zstd", "gzip")), both, []string{"the layers of image r:v1 are compressed in different ways: gzip and zstd"}},
+		{"a foreign layer", with(layered("gzip", "foreign")), both, []string{"layer 2 of image r:v1 is foreign: its bytes are not in the registry"}},
+		{"a layer that is none", with(layered("text")), both, []string{"layer 1 of image r:v1 is no layer: its media type is text/plain"}},
+		{"fewer diff ids than layers", with(func(d *Description) { layered("gzip", "gzip")(d); d.DiffIDs = d.DiffIDs[1:] }), both, []string{
+			"the manifest of image r:v1 has 2 layers, its config has 1 diff id"}},
+		{"no layers", with(func(d *Description) { d.DiffIDs = []string{"sha256:x"} }), both, []string{"the manifest of image r:v1 has 0 layers, its config has 1 diff id"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := Judge(c.d, c.want)

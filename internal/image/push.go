@@ -166,9 +166,9 @@ func tries(err error) int {
 	}
 	s := strings.ToLower(err.Error())
 	switch {
-	case containsAny(s, "toomanyrequests", "too many requests", "rate exceeded", "throttl"):
-		return throttledTries
-	case containsAny(s, "unexpected http status: 5", "connection reset", "tls handshake timeout",
+	case containsAny(s, "toomanyrequests", "too many requests", "rate exceeded", "throttl", "http 429 response"):
+		return throttledTries // the last is what the engine says of an answer without a body
+	case containsAny(s, "unexpected http status: 5", "parsing http 5", "connection reset", "tls handshake timeout",
 		"i/o timeout", "unexpected eof", "broken pipe"):
 		return brokenTries
 	}

@@ -325,24 +325,72 @@ func TestPush_RealEngineErrors(t *testing.T) {
 	}
 }
 
+// TestPush_RealEngineThrottled lets a registry throttle every kind of request that
+// a push is made of; the engine tries none of them again by itself.
 func TestPush_RealEngineThrottled(t *testing.T) {
 	t.Parallel()
 	e := enginetest.Open(t)
+	for _, c := range []struct{ name, method, part string }{
+		{"looking for layers", http.MethodHead, "/blobs/"},
+		{"beginning an upload", http.MethodPost, "/blobs/uploads/"},
+		{"sending a layer", http.MethodPatch, "/blobs/uploads/"},
+		{"ending an upload", http.MethodPut, "/blobs/uploads/"},
+		{"putting the manifest", http.MethodPut, "/manifests/"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ref := local(t, e)
+			var asked, refused atomic.Int32
+			host := server(t, func(h http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == c.method && strings.Contains(r.URL.Path, c.part) && asked.Add(1) <= 1 {
+						refused.Add(1)
+						io.Copy(io.Discard, r.Body)
+						w.Header().Set("Content-Type", "application/json")
+						w.WriteHeader(http.StatusTooManyRequests)
+						io.WriteString(w, `{"errors":[{"code":"TOOMANYREQUESTS","message":"Rate exceeded"}]}`)
+						return
+					}
+					h.ServeHTTP(w, r)
+				})
+			})
+			var told []string
+			digest, err := Push(t.Context(), e, PushRequest{ImageID: ref, Repository: host + "/x", Tags: []string{"v1"}}, func(ev event.Event) {
+				if b, ok := ev.(event.Build); ok && strings.HasPrefix(b.Line, "again in ") {
+					told = append(told, b.Line)
+				}
+			})
+			if err != nil || digest == "" {
+				t.Fatalf("Push = %s, %v after %d requests", digest, err, asked.Load())
+			}
+			if refused.Load() != 1 || asked.Load() < 2 && c.method != http.MethodHead || len(told) > 1 {
+				t.Errorf("%d requests, %d of them refused, told %q; want it to be tried again once", asked.Load(), refused.Load(), told)
+			}
+			if d, err := remote.Head(parse(t, host+"/x:v1")); err != nil || d.Digest.String() != digest {
+				t.Errorf("pushed %v, %v; want %s", d, err, digest)
+			}
+		})
+	}
+}
+
+// TestPush_RealEngineThrottledTwice: the pauses grow, and the push gets there.
+func TestPush_RealEngineThrottledTwice(t *testing.T) {
+	t.Parallel()
+	e := enginetest.Open(t)
 	ref := local(t, e)
-	var refusals atomic.Int32
+	var manifests atomic.Int32
 	host := server(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPost && refusals.Add(1) <= 1 {
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(http.StatusTooManyRequests)
-				io.WriteString(w, `{"errors":[{"code":"TOOMANYREQUESTS","message":"Rate exceeded"}]}`)
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") && manifests.Add(1) <= 2 {
+				w.WriteHeader(http.StatusTooManyRequests) // without a word, as a proxy does
 				return
 			}
 			h.ServeHTTP(w, r)
 		})
 	})
+	began := time.Now()
 	digest, err := Push(t.Context(), e, PushRequest{ImageID: ref, Repository: host + "/x", Tags: []string{"v1"}}, event.Discard)
-	if err != nil || digest == "" || refusals.Load() < 2 {
-		t.Errorf("Push = %s, %v after %d uploads; want it to be tried again", digest, err, refusals.Load())
+	if took := time.Since(began); err != nil || digest == "" || manifests.Load() != 3 || took < 2*time.Second {
+		t.Errorf("Push = %s, %v with %d manifests after %s; want two pauses", digest, err, manifests.Load(), took)
 	}
 }

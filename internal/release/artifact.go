@@ -218,19 +218,35 @@ func (r *Run) compare(ctx context.Context, digest, config string) error {
 		return nil // not an image of ours, so there is nothing to compare with
 	}
 	if digest == ref.Digest {
-		r.unchanged = true
-		return nil
+		r.unchanged, err = r.stillServes(ctx)
+		return err
 	}
 	reg, err := r.registry(ctx)
 	if err != nil {
 		return err
 	}
 	serving, err := reg.Describe(ctx, c.Image, r.platform())
-	r.unchanged = err == nil && serving.ConfigDigest == config
-	if r.unchanged {
+	if err != nil || serving.ConfigDigest != config {
+		return nil // what cannot be read cannot be called the same
+	}
+	if r.unchanged, err = r.stillServes(ctx); r.unchanged {
 		r.artifact.remote = &serving
 	}
-	return nil
+	return err
+}
+
+// stillServes looks again before a release says that nothing has to change: a
+// build takes its time, and somebody may have deployed since preflight.
+func (r *Run) stillServes(ctx context.Context) (bool, error) {
+	now, err := r.site().Read(ctx)
+	if err == nil {
+		err = r.sameAsPreflight(now)
+	}
+	if err != nil {
+		return false, err
+	}
+	r.pre.service = now
+	return completedAlone(now), nil
 }
 
 // push brings the image to the registry, reads it back by digest and verifies it

@@ -12,11 +12,12 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 )
 
-// Exception names by which AWS says the same three things over and over
+// Exception names by which AWS says the same few things over and over
 // (Common Errors, ECS API reference; STS API reference).
 var (
-	deniedCodes  = []string{"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"}
-	expiredCodes = []string{"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationTokenException", "MissingAuthenticationToken"}
+	deniedCodes    = []string{"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"}
+	throttledCodes = []string{"ThrottlingException", "Throttling", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
+	expiredCodes   = []string{"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationTokenException", "MissingAuthenticationToken"}
 )
 
 // fromAWS turns an error of an API call into a failure with a mend. doing is
@@ -40,7 +41,7 @@ func fromAWS(err error, doing, permission string) error {
 			Try("aws sts get-caller-identity")
 	case code == "ClusterNotFoundException":
 		return event.Fail(event.CodeNotFound, "cannot "+doing+": the cluster does not exist").Because(err)
-	case code == "ThrottlingException":
+	case throttled(err):
 		return event.Fail(event.CodeInternal, "cannot "+doing+": AWS throttles this account").Because(err).
 			Hint("other tools may be polling the same account; try again in a minute")
 	}
@@ -56,9 +57,16 @@ func apiCode(err error) string {
 	return ""
 }
 
+// throttled says whether AWS did not take the call because there were too many.
+func throttled(err error) bool { return slices.Contains(throttledCodes, apiCode(err)) }
+
 // answered says whether AWS answered the call with a refusal, so that it had no
 // effect. A fault of the server, or no answer at all, leaves that open.
 func answered(err error) bool {
 	var api smithy.APIError
+	var http interface{ HTTPStatusCode() int }
+	if errors.As(err, &http) && http.HTTPStatusCode() >= 500 { // of an error that the SDK does not know, all that tells
+		return false
+	}
 	return errors.As(err, &api) && api.ErrorFault() != smithy.FaultServer && !strings.HasPrefix(api.ErrorCode(), "Server")
 }

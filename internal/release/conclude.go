@@ -1,13 +1,12 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
@@ -18,7 +17,7 @@ import (
 // watch follows our deployment until it serves and has baked, or fails.
 func (r *Run) watch(ctx context.Context) (string, error) {
 	v, err := r.watcher("watch").Watch(ctx, r.subject(), health.Policy{Timeout: r.Timeout, Tolerate: r.Tolerate, Bake: r.Bake})
-	if err != nil {
+	if r.lost = err; err != nil {
 		return "", err
 	}
 	if v.Outcome != health.Serving && v.Failure == nil {
@@ -49,7 +48,7 @@ func (r *Run) conclude(ctx context.Context) (string, error) {
 	var err error
 	switch {
 	case r.verdict == nil:
-		err = r.lostSight()
+		err = r.lostSight(ctx, "the deployment goes on in ECS, and nothing was rolled back")
 	case r.verdict.Outcome == health.Serving:
 		detail, err = r.proven(ctx)
 	case r.verdict.Outcome == health.Superseded:
@@ -60,12 +59,18 @@ func (r *Run) conclude(ctx context.Context) (string, error) {
 	return detail, err
 }
 
-// lostSight ends a run that could not go on watching: the deployment goes on
-// without it.
-func (r *Run) lostSight() error {
-	f := event.Fail(event.CodeInternal, "the deployment can no longer be watched; it goes on, and nothing was rolled back").
-		Try(r.command("watch"), r.command("rollback"))
+// lostSight ends a run that could not go on watching, for the reason that the watch
+// gave: what it watched goes on without it.
+func (r *Run) lostSight(ctx context.Context, meanwhile string) error {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	f := event.Fail(event.CodeInternal, "the service can no longer be watched")
+	if r.lost != nil {
+		f = event.FailuresOf(r.lost)[0]
+	}
+	f.See(meanwhile).Try(r.command("watch"), r.command("rollback"))
 	r.fail(event.FailedRun, event.ExitUnhealthy, f)
+	r.serving(ctx)
 	return f
 }
 
@@ -75,6 +80,7 @@ func (r *Run) proven(ctx context.Context) (string, error) {
 	r.result.Outcome, r.result.ExitCode = event.Released, event.ExitOK
 	if r.foreign {
 		r.result.Outcome = event.Watched
+		r.restoreEarlier(ctx)
 		r.serving(ctx)
 		return r.next.Name() + " serves", nil
 	}
@@ -126,7 +132,7 @@ func (r *Run) fail(o event.Outcome, exit int, f *event.Failure) {
 // or ECS did it already.
 func (r *Run) failed(ctx context.Context) (string, error) {
 	v := *r.verdict
-	if r.NoRollback || r.NeverRollBack || r.goal == nil {
+	if v.Outcome != health.RolledBackByECS && (r.NoRollback || r.NeverRollBack || r.goal == nil) {
 		return "", r.stayFailed(ctx, v)
 	}
 	back, err := r.wayBack(ctx, v)
@@ -138,6 +144,9 @@ func (r *Run) failed(ctx context.Context) (string, error) {
 	f := r.explain(ctx, v).Failure
 	goal := history.Name(r.goal.TaskDefinition)
 	switch {
+	case err != nil && r.goingBack:
+		f.See("the rollback to "+goal+" was started and goes on in ECS, but can no longer be watched: "+firstLine(err)).Try(r.command("status"), r.command("watch"))
+		return "", r.notBack(ctx, f)
 	case err != nil:
 		f.See("the rollback failed: "+firstLine(err)).Try(r.command("status"), r.command("rollback "+history.Revision(goal)))
 		return "", r.notBack(ctx, f)
@@ -154,14 +163,14 @@ func (r *Run) failed(ctx context.Context) (string, error) {
 // wayBack starts the rollback and follows it. Where ECS was faster, its way back
 // is followed to wherever it leads.
 func (r *Run) wayBack(ctx context.Context, v health.Verdict) (health.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.backWithin())
-	defer cancel()
 	if v.Outcome != health.RolledBackByECS {
 		return r.goBack(ctx, v)
 	}
 	r.goingBack = true
 	if to := v.TakenBy.TaskDefinition; to != "" && !r.isGoal(to) {
-		r.note("conclude", event.Warn, fmt.Sprintf("ECS goes back to %s, not to %s", history.Name(to), history.Name(r.goal.TaskDefinition)))
+		if r.goal != nil {
+			r.note("conclude", event.Warn, fmt.Sprintf("ECS goes back to %s, not to %s", history.Name(to), history.Name(r.goal.TaskDefinition)))
+		}
 		r.goal = &goal{Target: history.Target{TaskDefinition: to}, Deploy: to}
 		r.result.Stable = to
 	}
@@ -171,7 +180,7 @@ func (r *Run) wayBack(ctx context.Context, v health.Verdict) (health.Verdict, er
 // notBack ends a release whose rollback failed as well.
 func (r *Run) notBack(ctx context.Context, f *event.Failure) error {
 	r.fail(event.FailedRun, event.ExitUnhealthy, f)
-	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+	r.condemn(ctx, f.Code)
 	r.serving(ctx)
 	return f
 }
@@ -180,13 +189,33 @@ func (r *Run) rolledBack(ctx context.Context, f *event.Failure) (string, error) 
 	r.restoreBackstop(ctx)
 	f.Try(r.command("history"))
 	r.fail(event.RolledBack, event.ExitRolledBack, f)
-	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
-	if r.goal.Deploy != r.deployed.TaskDefinition {
+	r.condemn(ctx, f.Code)
+	if !r.isGoal(r.deployed.TaskDefinition) {
 		r.tagOutcome(ctx, r.goal.TaskDefinition, history.Proven, "")
+		if r.returned != r.goal.TaskDefinition { // a copy of it serves
+			r.tagOutcome(ctx, r.returned, history.Proven, "")
+		}
 		r.deregisterFailed(ctx)
 	}
 	r.serving(ctx)
 	return "back to " + history.Name(r.goal.TaskDefinition), nil
+}
+
+// condemn tags the revision of our deployment as failed, unless it has ever
+// succeeded here: a redeploy that fails says nothing against the revision, and only
+// its run is recorded as over.
+func (r *Run) condemn(ctx context.Context, code event.Code) {
+	arn := r.deployed.TaskDefinition
+	t := r.pre.ledger.Tags[arn]
+	was := t.Outcome(r.Cluster, r.Service).Kind
+	switch {
+	case r.isGoal(arn) || r.pre.ledger.EverProven(arn):
+		r.tagOutcome(ctx, arn, cmp.Or(was, history.Proven), "")
+		return
+	case t.Code != "" && was == history.Failed && r.RunID == "":
+		code = event.Code(t.Code) // the run that died knew more
+	}
+	r.tagOutcome(ctx, arn, history.Failed, code)
 }
 
 // stayFailed ends a release that failed and is not rolled back.
@@ -202,7 +231,7 @@ func (r *Run) stayFailed(ctx context.Context, v health.Verdict) error {
 	}
 	f.Try(r.command("status"))
 	r.fail(event.FailedRun, event.ExitUnhealthy, f)
-	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Failed, f.Code)
+	r.condemn(ctx, f.Code)
 	r.serving(ctx)
 	return f
 }
@@ -233,9 +262,10 @@ func (r *Run) deregisterFailed(ctx context.Context) {
 }
 
 // tagOutcome records how a revision fared on this service. A tag that cannot be
-// written is told and changes nothing else.
+// written is told and changes nothing else. What somebody else deployed is theirs
+// to judge.
 func (r *Run) tagOutcome(ctx context.Context, arn string, k history.Kind, code event.Code) {
-	if arn == "" {
+	if arn == "" || r.foreign {
 		return
 	}
 	run := r.pre.ledger.Tags[arn].Run
@@ -254,33 +284,6 @@ func (r *Run) tagOutcome(ctx context.Context, arn string, k history.Kind, code e
 	}
 }
 
-// restoreBackstop gives the service its own circuit breaker setting back.
-func (r *Run) restoreBackstop(ctx context.Context) {
-	before := r.deployed.Backstop
-	if before == nil {
-		return
-	}
-	if !before.Enable {
-		before = &types.DeploymentCircuitBreaker{ResetOnHealthyTask: before.ResetOnHealthyTask, ThresholdConfiguration: before.ThresholdConfiguration, Rollback: before.Rollback}
-	}
-	_, err := r.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{
-		Cluster: &r.Cluster, Service: &r.Service,
-		DeploymentConfiguration: &types.DeploymentConfiguration{DeploymentCircuitBreaker: before},
-	})
-	if err != nil {
-		r.note("conclude", event.Warn, fmt.Sprintf("the service's circuit breaker could not be set back to %s: %v", formatBreaker(before), err))
-		return
-	}
-	r.deployed.Backstop = nil
-	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, r.deployed.TaskDefinition, nil, []string{history.KeyBackstop}); err != nil {
-		r.note("conclude", event.Warn, fmt.Sprintf("%s could not be untagged: %v", history.Name(r.deployed.TaskDefinition), err))
-	}
-	if arn, _ := r.earlierBackstop(); arn != "" && arn != r.deployed.TaskDefinition {
-		// Best effort: the setting is restored, the old note about it is only stale.
-		_ = taskdef.Client{API: r.ECS}.Tag(ctx, arn, nil, []string{history.KeyBackstop})
-	}
-}
-
 // serving reads what serves now into the result.
 func (r *Run) serving(ctx context.Context) {
 	s, err := r.site().Read(ctx)
@@ -290,9 +293,6 @@ func (r *Run) serving(ctx context.Context) {
 	}
 	r.result.Serving, r.result.ServingNow = ServingARN(s), Serves(s)
 }
-
-// backWithin bounds a rollback as a whole.
-func (r *Run) backWithin() time.Duration { return r.timeout() + 5*time.Minute }
 
 func (r *Run) timeout() time.Duration {
 	if r.Timeout <= 0 {

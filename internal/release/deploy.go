@@ -3,7 +3,6 @@ package release
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/history"
-	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
 
 // callInFlight is how long a call that changes the service may go on after the
@@ -29,17 +27,18 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	if err := r.sameAsPreflight(now); err != nil {
 		return "", err
 	}
+	r.pre.service = now // somebody may have changed its settings since preflight
 	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: pointer(r.next.ARN()), ForceNewDeployment: true}
-	var before *types.DeploymentCircuitBreaker
-	if err := r.signRedeploy(ctx); err != nil {
+	before, err := r.sign(ctx)
+	if err != nil {
 		return "", err
 	}
-	if r.wantsBackstop() {
-		before = r.breakerBefore()
+	if before != nil {
 		in.DeploymentConfiguration = &types.DeploymentConfiguration{DeploymentCircuitBreaker: withRollback(currentBreaker(now))}
 	}
 	svc, err := r.update(ctx, in, now)
 	if err != nil {
+		r.unsign(ctx)
 		return "", err
 	}
 	p := history.Primary(svc)
@@ -53,27 +52,13 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s is PRIMARY (%s)", r.next.Name(), r.deployed.ID), nil
 }
 
-// signRedeploy writes this run on a revision that exists already, as registering
-// would have: who finds the deployment can then tell whose it is.
-func (r *Run) signRedeploy(ctx context.Context) error {
-	if r.registered {
-		return nil
-	}
-	set := map[string]string{}
-	for _, t := range r.ownTags() {
-		set[t.Key] = t.Value
-	}
-	delete(set, history.KeyCommit) // of the revision, not of this run
-	err := taskdef.Client{API: r.ECS}.Tag(ctx, r.next.ARN(), set, nil)
-	return fromAWS(err, "tag "+r.next.Name(), "ecs:TagResource")
-}
-
 // sameAsPreflight refuses to deploy over something that preflight did not see.
 func (r *Run) sameAsPreflight(now types.Service) error {
+	if err := acceptable(now); err != nil {
+		return err
+	}
 	was, is := history.Primary(r.pre.service), history.Primary(now)
 	switch {
-	case is == nil || was == nil:
-		return nil
 	case aws.ToString(is.Id) != aws.ToString(was.Id):
 		return event.Fail(event.CodeChanged, fmt.Sprintf("somebody deployed %s while this release was being prepared (%s)", shortARN(is.TaskDefinition), aws.ToString(is.Id))).
 			See("at preflight: "+Serves(r.pre.service), "now: "+Serves(now)).
@@ -82,7 +67,7 @@ func (r *Run) sameAsPreflight(now types.Service) error {
 		return event.Fail(event.CodeChanged, fmt.Sprintf("the deployment %s was settled at preflight and is %s now", aws.ToString(is.Id), ProgressOf(now, r.now()))).
 			See("now: " + Serves(now)).Try(r.command("status"))
 	}
-	return acceptable(now)
+	return nil
 }
 
 // update sends UpdateService without the SDK's retries: a second one would start
@@ -92,23 +77,53 @@ func (r *Run) update(ctx context.Context, in *ecs.UpdateServiceInput, before typ
 	call, cancel := inFlight(ctx)
 	defer cancel()
 	was := aws.ToString(history.Primary(before).Id)
-	out, err := r.ECS.UpdateService(call, in, once)
+	out, err := r.send(ctx, call, in)
 	if err == nil {
 		if p := history.Primary(*out.Service); p != nil && aws.ToString(p.Id) != was {
+			r.unsure = false
 			return *out.Service, nil
 		}
 	} else if answered(err) {
-		return types.Service{}, fromAWS(err, "update service "+r.Service, "ecs:UpdateService")
+		return types.Service{}, r.updateRefused(err)
 	}
 	svc, found := r.lookForDeployment(call, aws.ToString(in.TaskDefinition), was)
-	if found {
+	if r.unsure = !found; found {
 		return svc, nil
 	}
+	f := event.Fail(event.CodeInternal, fmt.Sprintf("UpdateService was sent and not answered, and service %s shows no deployment of %s", r.Service, shortARN(in.TaskDefinition))).
+		See("the deployment may still begin").Try(r.command("watch"), r.command("status"))
 	if err == nil {
-		return types.Service{}, fmt.Errorf("update service %s: the answer shows no new deployment", r.Service)
+		f.Message = fmt.Sprintf("UpdateService was accepted, and service %s shows no deployment of %s", r.Service, shortARN(in.TaskDefinition))
+		return types.Service{}, f
 	}
-	return types.Service{}, event.Fail(event.CodeInternal, fmt.Sprintf("UpdateService was sent and not answered, and service %s shows no deployment of %s", r.Service, shortARN(in.TaskDefinition))).
-		Because(err).Try(r.command("watch"), r.command("status"))
+	return types.Service{}, f.Because(err)
+}
+
+// send sends UpdateService. An account that is throttled has not been heard: that
+// call, and no other, is sent again after a pause.
+func (r *Run) send(ctx, call context.Context, in *ecs.UpdateServiceInput) (*ecs.UpdateServiceOutput, error) {
+	for pause := 500 * time.Millisecond; ; pause *= 2 {
+		out, err := r.ECS.UpdateService(call, in, once)
+		if !throttled(err) || pause > 8*time.Second {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return out, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// updateRefused is UpdateService refused by ECS, which then has done nothing.
+func (r *Run) updateRefused(err error) error {
+	switch apiCode(err) {
+	case "ServiceNotActiveException", "ServiceNotFoundException":
+		return event.Fail(event.CodeServiceNotReady, "service "+r.Service+" cannot be deployed to").Because(err)
+	case "ClientException", "InvalidParameterException", "PlatformTaskDefinitionIncompatibilityException", "PlatformUnknownException":
+		return event.Fail(event.CodeInvalidDefinition, "ECS refuses the deployment").Because(err)
+	}
+	return fromAWS(err, "update service "+r.Service, "ecs:UpdateService")
 }
 
 // lookForDeployment reads the service until a new PRIMARY deployment of the task
@@ -181,62 +196,6 @@ func ownServiceDeployment(ctx context.Context, api history.API, site Site, d dep
 		}
 	}
 	return aws.ToString(best.ServiceDeploymentArn)
-}
-
-// The backstop: ECS's own circuit breaker, on while a release runs, so that a
-// laptop that is closed in the middle leaves no crash loop behind.
-
-func (r *Run) wantsBackstop() bool {
-	if !r.Backstop || r.NoRollback || r.NeverRollBack || r.goal == nil {
-		return false
-	}
-	if _, v := r.earlierBackstop(); v != "" {
-		return true
-	}
-	b := currentBreaker(r.pre.service)
-	return !b.Enable || !b.Rollback
-}
-
-// breakerBefore is the setting to restore: the service's own, or the one that an
-// earlier release recorded and did not live to restore.
-func (r *Run) breakerBefore() *types.DeploymentCircuitBreaker {
-	b := currentBreaker(r.pre.service)
-	if _, v := r.earlierBackstop(); v != "" {
-		b.Enable, b.Rollback = parseBreaker(v)
-	}
-	return &b
-}
-
-func currentBreaker(s types.Service) types.DeploymentCircuitBreaker {
-	if d := s.DeploymentConfiguration; d != nil && d.DeploymentCircuitBreaker != nil {
-		return *d.DeploymentCircuitBreaker
-	}
-	return types.DeploymentCircuitBreaker{}
-}
-
-func withRollback(b types.DeploymentCircuitBreaker) *types.DeploymentCircuitBreaker {
-	b.Enable, b.Rollback = true, true
-	return &b
-}
-
-func formatBreaker(b *types.DeploymentCircuitBreaker) string {
-	return fmt.Sprintf("enable=%t rollback=%t", b.Enable, b.Rollback)
-}
-
-func parseBreaker(v string) (enable, rollback bool) {
-	return strings.Contains(v, "enable=true"), strings.Contains(v, "rollback=true")
-}
-
-// compareConfiguration tells when switching the breaker on changed anything else.
-func (r *Run) compareConfiguration(was, is *types.DeploymentConfiguration) {
-	if was == nil || is == nil {
-		return
-	}
-	if aws.ToInt32(was.MinimumHealthyPercent) != aws.ToInt32(is.MinimumHealthyPercent) ||
-		aws.ToInt32(was.MaximumPercent) != aws.ToInt32(is.MaximumPercent) ||
-		(was.Alarms == nil) != (is.Alarms == nil) {
-		r.note("deploy", event.Warn, "the service's deployment configuration changed besides the circuit breaker: compare it with `aws ecs describe-services`")
-	}
 }
 
 func completedAlone(s types.Service) bool {

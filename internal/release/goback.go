@@ -32,9 +32,8 @@ func (r *Run) goBack(ctx context.Context, v health.Verdict) (health.Verdict, err
 		if err != nil {
 			return health.Verdict{}, err
 		}
-		p := history.Primary(s)
 		return health.Verdict{Outcome: health.Superseded, Failure: event.Fail(event.CodeSuperseded,
-			fmt.Sprintf("another deployment took over before the rollback: %s (%s)", shortARN(p.TaskDefinition), aws.ToString(p.Id)))}, nil
+			"another deployment took over before the rollback: "+Serves(s))}, nil
 	}
 	return r.watchReturn(ctx, "conclude", *ret)
 }
@@ -53,22 +52,65 @@ func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
 		r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
 	}
 	if r.nativeFits() {
-		_, err := r.ECS.StopServiceDeployment(ctx, &ecs.StopServiceDeploymentInput{
-			ServiceDeploymentArn: &r.deployed.ServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback,
-		}, once)
-		if err == nil {
-			r.note("conclude", event.Info, "rolling back to "+history.Name(r.goal.TaskDefinition)+" by stopping our service deployment")
+		if r.stop(ctx) {
 			return r.nativeReturn(), nil
 		}
-		r.note("conclude", event.Info, fmt.Sprintf("ECS does not roll our deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
 	}
+	for try := 1; ; try++ {
+		ret, err := r.deployGoal(ctx)
+		if err == nil || !r.unsure || try == goalTries || interrupted(ctx) {
+			return ret, err
+		}
+		r.note("conclude", event.Warn, fmt.Sprintf("%s; trying again", firstLine(err)))
+	}
+}
+
+// goalTries is how often a rollback is sent of which ECS tells nothing. To go back
+// twice to the same revision does no harm; not to go back does.
+const goalTries = 3
+
+// stop asks ECS to roll our service deployment back. Its answer may be lost, or
+// ECS's own breaker may come first: then the service deployment tells.
+func (r *Run) stop(ctx context.Context) bool {
+	_, err := r.ECS.StopServiceDeployment(ctx, &ecs.StopServiceDeploymentInput{
+		ServiceDeploymentArn: &r.deployed.ServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback,
+	}, once)
+	if err != nil && !r.stopped(ctx) {
+		r.note("conclude", event.Info, fmt.Sprintf("ECS does not roll our deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
+		return false
+	}
+	r.note("conclude", event.Info, "rolling back to "+history.Name(r.goal.TaskDefinition)+" by stopping our service deployment")
+	return true
+}
+
+// stopped says whether ECS is rolling our service deployment back, or has.
+func (r *Run) stopped(ctx context.Context) bool {
+	out, err := r.ECS.DescribeServiceDeployments(ctx, &ecs.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{r.deployed.ServiceDeployment}})
+	if err != nil || len(out.ServiceDeployments) == 0 {
+		return false
+	}
+	switch out.ServiceDeployments[0].Status {
+	case types.ServiceDeploymentStatusRollbackRequested, types.ServiceDeploymentStatusRollbackInProgress, types.ServiceDeploymentStatusRollbackSuccessful:
+		return true
+	}
+	return false
+}
+
+// deployGoal reads the service again and sends it to the target.
+func (r *Run) deployGoal(ctx context.Context) (*health.Return, error) {
 	now, err := r.site().Read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p := history.Primary(now)
-	if p != nil && aws.ToString(p.Id) != r.deployed.ID {
-		if r.isGoal(aws.ToString(p.TaskDefinition)) && strings.Contains(aws.ToString(p.RolloutStateReason), "rolling back") || r.isGoal(aws.ToString(p.TaskDefinition)) && history.Completed(now) {
+	if p == nil {
+		return nil, event.Fail(event.CodeServiceNotReady, "service "+r.Service+" has no deployment any more")
+	}
+	if aws.ToString(p.Id) != r.deployed.ID {
+		// ECS makes an older deployment PRIMARY again, or says that it rolls back.
+		older := aws.ToTime(p.CreatedAt).Before(r.deployed.CreatedAt)
+		byECS := older || history.Completed(now) || strings.Contains(aws.ToString(p.RolloutStateReason), "rolling back")
+		if byECS && r.isGoal(aws.ToString(p.TaskDefinition)) {
 			return r.nativeReturn(), nil // ECS was faster
 		}
 		return nil, nil
@@ -125,6 +167,7 @@ func (r *Run) ecsReturn() health.Return {
 
 // watchReturn follows a rollback, and tells of it in the given stage.
 func (r *Run) watchReturn(ctx context.Context, stage string, ret health.Return) (health.Verdict, error) {
+	r.returned = ret.Target
 	v, err := r.watcher(stage).WatchReturn(ctx, ret, health.Policy{Timeout: r.timeout()})
 	if err == nil && v.Outcome != health.Serving && v.Failure == nil {
 		v.Failure = event.Fail(event.CodeTaskFailed, "the rollback did not complete")

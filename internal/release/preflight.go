@@ -112,31 +112,21 @@ func (r *Run) checkService(ctx context.Context) (string, error) {
 	if err := acceptable(s); err != nil {
 		return "", err
 	}
-	defs := taskdef.Client{API: r.ECS}
-	current, err := defs.Describe(ctx, aws.ToString(s.TaskDefinition))
-	if err != nil {
-		return "", fromAWS(err, "describe task definition "+history.Name(aws.ToString(s.TaskDefinition)), "ecs:DescribeTaskDefinition")
-	}
-	ledger, err := history.Read(ctx, r.ECS, r.Cluster, r.Service, current.Family())
-	if err != nil {
-		return "", fromAWS(err, "read the history of service "+r.Service, "ecs:ListServiceDeployments")
-	}
-	for _, n := range ledger.Notes {
-		r.note("preflight", event.Warn, n)
-	}
-	if s, err = r.settle(ctx, s, ledger); err != nil {
+	if err := r.settle(ctx, s); err != nil {
 		return "", err
 	}
-	r.pre.service, r.pre.current, r.pre.ledger = s, current, ledger
 	// Before the target is judged by the same name: --no-rollback is no way out of
 	// a container that does not exist.
-	if _, err := current.Released(r.Container); err != nil {
+	if _, err := r.pre.current.Released(r.Container); err != nil {
 		return "", err
+	}
+	for _, n := range r.pre.ledger.Notes {
+		r.note("preflight", event.Warn, n)
 	}
 	if err := errors.Join(r.chooseTarget(ctx), r.chooseBase(ctx)); err != nil {
 		return "", err
 	}
-	return Serves(s), nil
+	return Serves(r.pre.service), nil
 }
 
 // acceptable refuses services that a rolling release cannot bring anywhere.
@@ -161,6 +151,9 @@ func acceptable(s types.Service) error {
 		return event.Fail(event.CodeServiceNotReady, fmt.Sprintf("service %s wants 0 tasks, so no revision can be proven on it", name)).
 			Try(fmt.Sprintf("aws ecs update-service --cluster %s --service %s --desired-count 1", history.Short(aws.ToString(s.ClusterArn)), name))
 	}
+	if history.Primary(s) == nil {
+		return event.Fail(event.CodeServiceNotReady, fmt.Sprintf("service %s has no deployment", name))
+	}
 	return canProgress(s)
 }
 
@@ -184,25 +177,60 @@ func canProgress(s types.Service) error {
 			history.Short(aws.ToString(s.ClusterArn)), aws.ToString(s.ServiceName)))
 }
 
-// settle deals with a deployment that is in progress already.
-func (r *Run) settle(ctx context.Context, s types.Service, l history.Ledger) (types.Service, error) {
-	state := ProgressOf(s, r.now())
-	if state == RollingBack || (r.Wait && state == Deploying) {
-		waited, err := r.await(ctx, s)
-		if err != nil {
-			return s, err
+// settle deals with a deployment that is in progress already. What was waited for
+// may have brought another task definition, so definition and history are read
+// anew after every wait.
+func (r *Run) settle(ctx context.Context, s types.Service) error {
+	limit := r.WaitTimeout
+	if limit <= 0 {
+		limit = 15 * time.Minute
+	}
+	var state Progress
+	for until := time.Now().Add(limit); ; {
+		if err := r.recall(ctx, s); err != nil {
+			return err
 		}
-		s, state = waited, ProgressOf(waited, r.now())
+		state = r.standing()
+		if state != RollingBack && (state != Deploying || !r.Wait) {
+			break
+		}
+		var err error
+		if s, err = r.await(ctx, s, state, until, limit); err != nil {
+			return err
+		}
 	}
-	if state == Settled || state == GaveUp {
-		return s, nil
+	switch {
+	case state == Settled, state == GaveUp:
+		return nil
+	case r.Supersede:
+		r.pre.replaces = aws.ToString(history.Primary(s).Id)
+		return nil
 	}
-	p := history.Primary(s)
-	if r.Supersede && state != RollingBack {
-		r.pre.replaces = aws.ToString(p.Id)
-		return s, nil
+	return r.inProgress(s, r.pre.ledger, state)
+}
+
+// recall reads the definition and the history of the service as it stands.
+func (r *Run) recall(ctx context.Context, s types.Service) error {
+	current, err := taskdef.Client{API: r.ECS}.Describe(ctx, aws.ToString(s.TaskDefinition))
+	if err != nil {
+		return fromAWS(err, "describe task definition "+history.Name(aws.ToString(s.TaskDefinition)), "ecs:DescribeTaskDefinition")
 	}
-	return s, r.inProgress(s, l, state)
+	l, err := history.Read(ctx, r.ECS, r.Cluster, r.Service, current.Family())
+	if err != nil {
+		return fromAWS(err, "read the history of service "+r.Service, "ecs:ListServiceDeployments")
+	}
+	r.pre.service, r.pre.current, r.pre.base, r.pre.ledger = s, current, current, l
+	return nil
+}
+
+// standing is how the service stands by its deployments and its history: of a
+// rollback that somebody asked for, only the history may tell that it is one.
+func (r *Run) standing() Progress {
+	state := ProgressOf(r.pre.service, r.now())
+	if _, back := r.pre.ledger.GoingBack(); back || state == Deploying && r.pre.ledger.ComingBack(r.pre.service) {
+		return RollingBack
+	}
+	return state
 }
 
 func (r *Run) inProgress(s types.Service, l history.Ledger, state Progress) error {
@@ -226,18 +254,18 @@ func (r *Run) inProgress(s types.Service, l history.Ledger, state Progress) erro
 
 // command is a command line of ours for this service that works from anywhere.
 func (r *Run) command(words string) string {
-	return fmt.Sprintf("weelo-deploy %s --cluster %s --service %s", words, history.Short(r.Cluster), history.Short(r.Service))
+	c := fmt.Sprintf("weelo-deploy %s --cluster %s --service %s", words, history.Short(r.Cluster), history.Short(r.Service))
+	if r.Region != "" {
+		c += " --region " + r.Region
+	}
+	return c
 }
 
 // await reads the service until no deployment is in progress.
-func (r *Run) await(ctx context.Context, s types.Service) (types.Service, error) {
-	limit := r.WaitTimeout
-	if limit <= 0 {
-		limit = 15 * time.Minute
-	}
+func (r *Run) await(ctx context.Context, s types.Service, state Progress, until time.Time, limit time.Duration) (_ types.Service, err error) {
 	p := history.Primary(s)
-	r.note("preflight", event.Info, fmt.Sprintf("waiting for the deployment of %s that is %s (%s)", history.Name(aws.ToString(p.TaskDefinition)), ProgressOf(s, r.now()), aws.ToString(p.Id)))
-	deadline := time.NewTimer(limit)
+	r.note("preflight", event.Info, fmt.Sprintf("waiting for the deployment of %s that is %s (%s)", history.Name(aws.ToString(p.TaskDefinition)), state, aws.ToString(p.Id)))
+	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
 	every := time.NewTicker(3 * time.Second)
 	defer every.Stop()
@@ -250,14 +278,15 @@ func (r *Run) await(ctx context.Context, s types.Service) (types.Service, error)
 				See(Serves(s)).Try(r.command("watch"))
 		case <-every.C:
 		}
-		now, err := r.site().Read(ctx)
+		if s, err = r.site().Read(ctx); err == nil {
+			err = acceptable(s)
+		}
 		if err != nil {
 			return s, err
 		}
-		if st := ProgressOf(now, r.now()); st == Settled || st == GaveUp || st == Stuck {
-			return now, nil
+		if st := ProgressOf(s, r.now()); st == Settled || st == GaveUp || st == Stuck {
+			return s, nil
 		}
-		s = now
 	}
 }
 

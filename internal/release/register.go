@@ -27,14 +27,20 @@ func (r *Run) register(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	same := taskdef.Equal(r.pre.base, next) && r.pre.base.Status() != "INACTIVE"
+	if same && r.pre.base.ARN() == r.pre.current.ARN() && completedAlone(r.pre.service) && !r.Redeploy {
+		if r.unchanged, err = r.stillServes(ctx); err != nil {
+			return "", err
+		}
+	}
+	if r.unchanged {
+		return "", skip(r.pre.base.Name() + " has this image already")
+	}
 	if err := r.prepareGoal(ctx); err != nil {
 		return "", err
 	}
-	if taskdef.Equal(r.pre.base, next) && r.pre.base.Status() != "INACTIVE" {
+	if same {
 		r.next = r.pre.base
-		if r.pre.base.ARN() == r.pre.current.ARN() && completedAlone(r.pre.service) && !r.Redeploy {
-			r.unchanged = true
-		}
 		return "", skip(r.pre.base.Name() + " has this image already")
 	}
 	r.out.In("register")(event.Diff{From: r.pre.base.Name(), To: "next", Lines: taskdef.Diff(r.pre.base, next)})
@@ -69,16 +75,17 @@ func (r *Run) ownTags() []taskdef.Tag {
 		tags = append(tags, taskdef.Tag{Key: history.KeyBy, Value: by})
 	}
 	if r.wantsBackstop() {
-		tags = append(tags, taskdef.Tag{Key: history.KeyBackstop, Value: formatBreaker(r.breakerBefore())})
+		r.noted = formatBreaker(r.breakerBefore())
+		tags = append(tags, taskdef.Tag{Key: history.KeyBackstop, Value: r.noted})
 	}
 	return tags
 }
 
 // dropUnused takes back a revision that this run registered and never deployed,
 // so that the newest revision of the family stays a proven one. What cannot be
-// taken back is told.
+// taken back is told. Not when ECS may have taken the deployment all the same.
 func (r *Run) dropUnused(ctx context.Context) {
-	if !r.registered || r.deployed != nil || r.KeepFailed {
+	if !r.registered || r.deployed != nil || r.unsure || r.KeepFailed {
 		return
 	}
 	ctx, cancel := afterwards(ctx)

@@ -91,6 +91,7 @@ const (
 type Settings struct {
 	Command          string // "release", "watch", …: for the result
 	Cluster, Service string
+	Region           string // for the commands that messages name; empty: they name none
 	Account          string // refuse any other; empty: any
 	Repository       string // name in the account's ECR, or a full URI
 
@@ -142,12 +143,18 @@ type Run struct {
 	artifact   artifact            // stages 2 to 4
 	next       *taskdef.Definition // stage 5: what is deployed
 	registered bool                // stage 5 made a new revision
+	noted      string              // what the revision's tag says of the circuit breaker before
 	goal       *goal               // stage 5: what a rollback deploys
 	unchanged  bool
 	deployed   *deployed // stage 7
 	verdict    *health.Verdict
-	goingBack  bool // the rollback was called
-	result     event.Result
+	lost       error  // why the deployment could not be watched to its end
+	goingBack  bool   // the rollback was called
+	returned   string // the ARN that the rollback brings
+	// unsure is set while a call that changes the service has no known effect: it
+	// was sent, and neither its answer nor the service told what came of it.
+	unsure bool
+	result event.Result
 
 	// Of Resume: the deployment is somebody else's, and whether it may be rolled
 	// back all the same.

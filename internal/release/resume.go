@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -10,7 +11,6 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/history"
-	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
 
 // watchStages pick a release up from what ECS says.
@@ -45,17 +45,16 @@ func (r *Run) attach(ctx context.Context) (string, error) {
 	if p == nil {
 		return "", event.Fail(event.CodeUnsupportedController, "the service has no deployments to watch")
 	}
-	arn := aws.ToString(p.TaskDefinition)
-	state := ProgressOf(r.pre.service, r.now())
+	state, left := r.standing(), r.left(*p)
 	switch {
-	case state == RollingBack:
-		return r.attachToReturn(r.newestAttempt(), arn)
-	case r.pre.ledger.Tags[arn].Unconcluded(r.Cluster, r.Service):
-		return r.attachToOurs(*p)
+	case state == RollingBack && arriving(*p, left), r.cameBack(*p, left):
+		return r.attachToReturn(*p, left)
+	case r.unconcluded(aws.ToString(p.TaskDefinition)):
+		return r.attachToOurs(ctx, *p)
 	case state == Settled:
-		return r.attachToSettled(ctx, arn)
+		return r.attachToSettled(ctx)
 	}
-	return r.attachToForeign(*p)
+	return r.attachToForeign(ctx, *p)
 }
 
 // look reads service, definition and history: what attach and the rollback
@@ -65,33 +64,101 @@ func (r *Run) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current, err := taskdef.Client{API: r.ECS}.Describe(ctx, aws.ToString(s.TaskDefinition))
-	if err != nil {
-		return fromAWS(err, "describe task definition "+history.Name(aws.ToString(s.TaskDefinition)), "ecs:DescribeTaskDefinition")
+	if err := r.recall(ctx, s); err != nil {
+		return err
 	}
-	l, err := history.Read(ctx, r.ECS, r.Cluster, r.Service, current.Family())
-	if err != nil {
-		return fromAWS(err, "read the history of service "+r.Service, "ecs:ListServiceDeployments")
-	}
-	for _, n := range l.Notes {
+	for _, n := range r.pre.ledger.Notes {
 		r.note("", event.Warn, n)
 	}
-	r.pre.service, r.pre.current, r.pre.base, r.pre.ledger = s, current, current, l
 	return nil
 }
 
-func (r *Run) attachToOurs(p types.Deployment) (string, error) {
+// unconcluded says whether a run of ours deployed the revision here and did not live
+// to record how that ended. Whoever else deploys the revision again is somebody else.
+func (r *Run) unconcluded(arn string) bool {
+	return r.pre.ledger.Tags[arn].Unconcluded(r.Cluster, r.Service)
+}
+
+// left is the attempt that the service has left, or is leaving, when its PRIMARY
+// deployment is p: the newest one if ECS rolled it back, else the newest one of
+// another revision.
+func (r *Run) left(p types.Deployment) history.Attempt {
+	for _, a := range r.pre.ledger.Attempts {
+		if native(a) || a.TaskDefinition != aws.ToString(p.TaskDefinition) {
+			return a
+		}
+	}
+	for _, d := range r.pre.service.Deployments { // where the history may not be read
+		if aws.ToString(d.Status) != "PRIMARY" {
+			return history.Attempt{TaskDefinition: aws.ToString(d.TaskDefinition), Created: aws.ToTime(d.CreatedAt)}
+		}
+	}
+	return history.Attempt{}
+}
+
+// arriving says whether p is what the rollback of left brings already. Between the
+// call and its begin ECS still shows the deployment that is to be left.
+func arriving(p types.Deployment, left history.Attempt) bool {
+	return left.TaskDefinition != aws.ToString(p.TaskDefinition) || aws.ToTime(p.CreatedAt).Before(left.Created.Add(-5*time.Second))
+}
+
+// native says whether an attempt is or was rolled back by ECS itself.
+func native(a history.Attempt) bool {
+	switch a.Status {
+	case types.ServiceDeploymentStatusRollbackRequested, types.ServiceDeploymentStatusRollbackInProgress,
+		types.ServiceDeploymentStatusRollbackSuccessful, types.ServiceDeploymentStatusRollbackFailed:
+		return true
+	}
+	return false
+}
+
+// cameBack says whether p is, or was, the way back of a release that nobody
+// concluded: it brings what that release would have gone back to.
+func (r *Run) cameBack(p types.Deployment, left history.Attempt) bool {
+	switch {
+	case !r.unconcluded(left.TaskDefinition), left.Succeeded():
+		return false
+	case left.TaskDefinition == aws.ToString(p.TaskDefinition): // a redeploy
+		return native(left) && arriving(p, left)
+	}
+	target, _ := r.pre.ledger.Automatic(r.pre.service, left.Created)
+	return target != nil && r.pre.ledger.Same(target.TaskDefinition, aws.ToString(p.TaskDefinition))
+}
+
+func (r *Run) attachToOurs(ctx context.Context, p types.Deployment) (string, error) {
 	r.own(p)
 	r.registered = true
 	r.takeBackstop(r.deployed.TaskDefinition)
+	r.readyGoal(ctx)
 	return fmt.Sprintf("the release of %s%s was not concluded: going on with it", r.next.Name(), by(r.pre.ledger.Tags[r.deployed.TaskDefinition])), nil
 }
 
-func (r *Run) attachToForeign(p types.Deployment) (string, error) {
+func (r *Run) attachToForeign(ctx context.Context, p types.Deployment) (string, error) {
 	r.own(p)
-	r.NeverRollBack = !r.foreignRollback
-	r.foreign = true
-	return fmt.Sprintf("watching the deployment of %s (%s), which no release of ours began", r.next.Name(), r.deployed.ID), nil
+	r.foreign, r.NeverRollBack = true, !r.foreignRollback
+	if r.foreignRollback {
+		r.readyGoal(ctx)
+	}
+	return fmt.Sprintf("watching the deployment of %s (%s), which is not an unfinished release of ours", r.next.Name(), r.deployed.ID), nil
+}
+
+// readyGoal makes sure that the target can be gone back to, as the release did
+// before it died. What hinders it is told, and must not end the watch.
+func (r *Run) readyGoal(ctx context.Context) {
+	if r.goal == nil || r.NeverRollBack {
+		return
+	}
+	def, why, err := usable(ctx, r.Clients, r.pre.target, r.Container)
+	if err == nil && why == "" {
+		r.pre.targetDefinition = def
+		err = r.prepareGoal(ctx)
+	}
+	if err != nil {
+		why = firstLine(err)
+	}
+	if why != "" {
+		r.note("attach", event.Warn, fmt.Sprintf("going back to %s may not work: %s", history.Name(r.goal.TaskDefinition), why))
+	}
 }
 
 // own takes the PRIMARY deployment for the one to watch.
@@ -106,72 +173,38 @@ func (r *Run) own(p types.Deployment) {
 	}
 }
 
-// attachToReturn follows a rollback that is under way already.
-func (r *Run) attachToReturn(failed history.Attempt, target string) (string, error) {
+// attachToReturn follows a way back that is under way, or that ended while nobody
+// watched: a release of ours is then concluded, its revision tagged, and the
+// circuit breaker's setting restored. Somebody else's is only watched.
+func (r *Run) attachToReturn(p types.Deployment, left history.Attempt) (string, error) {
+	target := aws.ToString(p.TaskDefinition)
 	r.goal = &goal{Target: history.Target{TaskDefinition: target}, Deploy: target}
 	r.result.Stable = target
-	r.deployed = &deployed{TaskDefinition: failed.TaskDefinition, CreatedAt: failed.Created, ServiceDeployment: failed.ARN}
+	r.deployed = &deployed{TaskDefinition: left.TaskDefinition, CreatedAt: left.Created, ServiceDeployment: left.ARN}
 	for _, d := range r.pre.service.Deployments {
-		if aws.ToString(d.TaskDefinition) == failed.TaskDefinition && aws.ToString(d.Status) != "PRIMARY" {
+		if aws.ToString(d.TaskDefinition) == left.TaskDefinition && aws.ToString(d.Status) != "PRIMARY" {
 			r.deployed.ID = aws.ToString(d.Id)
 		}
 	}
 	r.next = r.pre.current
-	r.takeBackstop(failed.TaskDefinition)
-	r.verdict = &health.Verdict{Outcome: health.RolledBackByECS, Failure: event.Fail(event.CodeECSRolledBack,
-		fmt.Sprintf("the deployment of %s is being rolled back", history.Name(failed.TaskDefinition)))}
-	return fmt.Sprintf("a rollback to %s is in progress", history.Name(target)), nil
+	r.registered = r.pre.ledger.Tags[left.TaskDefinition].Run != ""
+	r.foreign = !r.registered
+	r.takeBackstop(left.TaskDefinition)
+	f := event.Fail(event.CodeECSRolledBack, fmt.Sprintf("the deployment of %s is being rolled back", history.Name(left.TaskDefinition)))
+	if left.Over() && history.Completed(r.pre.service) {
+		f.Message = fmt.Sprintf("the deployment of %s was rolled back while nobody watched", history.Name(left.TaskDefinition))
+	}
+	f.Reason = left.Reason
+	r.verdict = &health.Verdict{Outcome: health.RolledBackByECS, Failure: f}
+	return fmt.Sprintf("following the rollback to %s", history.Name(target)), nil
 }
 
-// attachToSettled finds nothing in progress. A release that ECS rolled back while
-// nobody watched is concluded: tagged, and its circuit breaker setting restored.
-func (r *Run) attachToSettled(ctx context.Context, serving string) (string, error) {
-	if a := r.abandonedAttempt(serving); a.ARN != "" {
-		detail, err := r.attachToReturn(a, serving)
-		r.verdict.Failure = event.Fail(event.CodeECSRolledBack, fmt.Sprintf("ECS rolled the deployment of %s back while nobody watched", history.Name(a.TaskDefinition)))
-		r.verdict.Failure.Reason = a.Reason
-		r.registered = true
-		return detail, err
-	}
-	if arn, _ := r.earlierBackstop(); arn != "" {
-		r.deployed = &deployed{TaskDefinition: arn}
-		r.takeBackstop(arn)
-		r.restoreBackstop(ctx)
-		r.deployed = nil
-	}
+// attachToSettled finds nothing in progress, and restores a circuit breaker setting
+// that a release which died left.
+func (r *Run) attachToSettled(ctx context.Context) (string, error) {
+	r.restoreEarlier(ctx)
 	r.unchanged = true
 	return "nothing is in progress: " + Serves(r.pre.service), nil
-}
-
-// abandonedAttempt is the newest attempt of a run of ours that failed without
-// anybody to say so: among those since the last one that succeeded, and that one's
-// own way there, a rollback that a dying run began.
-func (r *Run) abandonedAttempt(serving string) history.Attempt {
-	const recent = 5
-	for i, a := range r.pre.ledger.Attempts {
-		if i == recent {
-			break
-		}
-		if a.TaskDefinition != serving && a.Over() && !a.Succeeded() && r.pre.ledger.Tags[a.TaskDefinition].Unconcluded(r.Cluster, r.Service) {
-			return a
-		}
-	}
-	return history.Attempt{}
-}
-
-func (r *Run) takeBackstop(arn string) {
-	if v := r.pre.ledger.Tags[arn].Backstop; v != "" {
-		b := currentBreaker(r.pre.service)
-		b.Enable, b.Rollback = parseBreaker(v)
-		r.deployed.Backstop = &b
-	}
-}
-
-func (r *Run) newestAttempt() history.Attempt {
-	if len(r.pre.ledger.Attempts) == 0 {
-		return history.Attempt{}
-	}
-	return r.pre.ledger.Attempts[0]
 }
 
 func by(t history.Tags) string {

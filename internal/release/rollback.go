@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
@@ -58,8 +59,8 @@ func (r *Run) rollbackPreflight(ctx context.Context) (string, error) {
 	}
 	p := history.Primary(r.pre.service)
 	r.back.from = aws.ToString(p.TaskDefinition)
-	if ProgressOf(r.pre.service, r.now()) == RollingBack {
-		return r.followRollback(r.back.from)
+	if r.standing() == RollingBack && arriving(*p, r.left(*p)) {
+		return r.followRollback(*p)
 	}
 	target, err := r.byHandTarget(ctx)
 	if err != nil {
@@ -75,18 +76,22 @@ func (r *Run) rollbackPreflight(ctx context.Context) (string, error) {
 	return fmt.Sprintf("from %s back to %s (%s)", history.Name(r.back.from), history.Name(target.TaskDefinition), target.Why), nil
 }
 
-// followRollback joins a rollback that ECS is carrying out. One to another
-// revision than the one asked for has to end first.
-func (r *Run) followRollback(target string) (string, error) {
+// followRollback joins a rollback that is under way, whoever began it. One to
+// another revision than the one asked for has to end first.
+func (r *Run) followRollback(p types.Deployment) (string, error) {
+	target := aws.ToString(p.TaskDefinition)
 	if want := r.back.revision; want != "" && r.resolve(want) != target {
 		return "", event.Fail(event.CodeDeploymentInProgress, "a rollback to "+history.Name(target)+" is in progress").
 			Hint("wait for it, then choose another revision").Try(r.command("watch"))
 	}
-	failed := r.newestAttempt()
+	left := r.left(p)
 	r.goal = &goal{Target: history.Target{TaskDefinition: target}, Deploy: target}
 	r.result.Stable = target
-	r.back.from, r.back.following = failed.TaskDefinition, true
-	r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: target, ServiceDeployment: failed.ARN}
+	r.back.from, r.back.following = left.TaskDefinition, true
+	r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: target, ServiceDeployment: left.ARN}
+	if !native(left) { // a deployment of its own
+		r.back.ret.Deployment, r.back.ret.ServiceDeployment = aws.ToString(p.Id), ""
+	}
 	return "a rollback to " + history.Name(target) + " is in progress already: following it", nil
 }
 
@@ -217,8 +222,8 @@ func (r *Run) rollbackDeploy(ctx context.Context) (string, error) {
 		return "", err
 	}
 	r.goingBack = true
-	r.result.Deployment, r.result.TaskDefinition = r.back.ret.Deployment, r.goal.Deploy
-	return history.Name(r.goal.Deploy) + " is being deployed", nil
+	r.result.Deployment, r.result.TaskDefinition = r.back.ret.Deployment, r.back.ret.Target
+	return history.Name(r.back.ret.Target) + " is being deployed", nil
 }
 
 func (r *Run) deployTarget(ctx context.Context, in *ecs.UpdateServiceInput) error {
@@ -238,14 +243,14 @@ func (r *Run) rollbackWatch(ctx context.Context) (string, error) {
 		r.goingBack = true
 	}
 	v, err := r.watchReturn(ctx, "watch", *r.back.ret)
-	if err != nil {
+	if r.lost = err; err != nil {
 		return "", err
 	}
 	r.back.verdict = &v
 	if v.Outcome != health.Serving {
 		return "", v.Failure
 	}
-	return fmt.Sprintf("%s serves, %d/%d running", history.Name(r.goal.Deploy), v.Running, v.Desired), nil
+	return fmt.Sprintf("%s serves, %d/%d running", history.Name(r.back.ret.Target), v.Running, v.Desired), nil
 }
 
 func (r *Run) rollbackConclude(ctx context.Context) (string, error) {
@@ -254,7 +259,7 @@ func (r *Run) rollbackConclude(ctx context.Context) (string, error) {
 	v := r.back.verdict
 	switch {
 	case v == nil:
-		return "", r.lostSight()
+		return "", r.lostSight(ctx, "the rollback to "+history.Name(r.goal.TaskDefinition)+" goes on in ECS")
 	case v.Outcome == health.Superseded:
 		return "", r.superseded(*v)
 	case v.Outcome != health.Serving:
@@ -264,19 +269,23 @@ func (r *Run) rollbackConclude(ctx context.Context) (string, error) {
 	}
 	r.leave(ctx)
 	r.tagOutcome(ctx, r.goal.TaskDefinition, history.Proven, "")
-	if r.goal.Deploy != r.goal.TaskDefinition {
-		r.tagOutcome(ctx, r.goal.Deploy, history.Proven, "")
+	serves := r.back.ret.Target
+	if serves != r.goal.TaskDefinition { // a copy
+		r.tagOutcome(ctx, serves, history.Proven, "")
 	}
 	r.takeBackstop(r.back.from)
 	r.restoreBackstop(ctx)
-	r.result.Outcome, r.result.ExitCode, r.result.TaskDefinition = event.RolledBack, event.ExitOK, r.goal.Deploy
+	r.result.Outcome, r.result.ExitCode, r.result.TaskDefinition = event.RolledBack, event.ExitOK, serves
 	r.serving(ctx)
-	return history.Name(r.goal.Deploy) + " is proven", nil
+	return history.Name(serves) + " is proven", nil
 }
 
 // leave records on the revision that was rolled back how it ended, and says how
 // to undo the rollback.
 func (r *Run) leave(ctx context.Context) {
+	if r.back.from == "" || r.pre.ledger.Same(r.back.from, r.goal.TaskDefinition) {
+		return // deployed anew, not left
+	}
 	undo := "rollback " + history.Revision(r.back.from)
 	if r.pre.ledger.EverProven(r.back.from) {
 		r.tagOutcome(ctx, r.back.from, history.Left, "")

@@ -71,6 +71,9 @@ func (r *Run) run(ctx context.Context, stages []stage) {
 		case interrupted(ctx):
 			r.interrupt(ctx)
 			return
+		case r.deployed == nil && r.unsure:
+			r.leaveUnsure(ctx, st.name, err)
+			return
 		case r.deployed == nil:
 			r.refuse(ctx, st.name, err)
 			return
@@ -125,6 +128,17 @@ func (r *Run) refuse(ctx context.Context, stage string, err error) {
 	if r.pre.service.ServiceName != nil {
 		r.result.ServingNow, r.result.Serving = Serves(r.pre.service), ServingARN(r.pre.service)
 	}
+}
+
+// leaveUnsure ends a run whose one call that changes the service was sent, and of
+// which nobody can say what came of it: not a refusal, since production may have
+// been touched.
+func (r *Run) leaveUnsure(ctx context.Context, stage string, err error) {
+	Refuse(&r.result, stage, err)
+	r.result.Outcome, r.result.ExitCode = event.FailedRun, event.ExitUnhealthy
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	r.serving(ctx)
 }
 
 // Refuse writes a refusal into a result: every finding of err, and the exit

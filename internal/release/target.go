@@ -127,7 +127,7 @@ func (r *Run) newerRevision(ctx context.Context) error {
 		if err != nil || n <= at || status != "ACTIVE" || !strings.HasPrefix(history.Name(arn), r.pre.base.Family()+":") {
 			continue
 		}
-		if r.pre.ledger.Tags[arn].Run == "" && !r.attempted(arn) {
+		if t := r.pre.ledger.Tags[arn]; t.Run == "" && t.CopyOf == "" && !r.attempted(arn) {
 			newest, at = arn, n
 		}
 	}
@@ -177,15 +177,35 @@ func (r *Run) prepareGoal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	made, err := taskdef.Client{API: r.ECS}.Register(ctx, next, []taskdef.Tag{
-		{Key: history.KeyCopyOf, Value: history.Name(t.TaskDefinition)}, {Key: history.KeyRun, Value: r.RunID},
-	})
+	if arn := r.earlierCopy(ctx, t.TaskDefinition, next); arn != "" {
+		r.goal.Deploy = arn
+		return nil
+	}
+	tags := []taskdef.Tag{{Key: history.KeyCopyOf, Value: history.Name(t.TaskDefinition)}}
+	if r.RunID != "" {
+		tags = append(tags, taskdef.Tag{Key: history.KeyRun, Value: r.RunID})
+	}
+	made, err := taskdef.Client{API: r.ECS}.Register(ctx, next, tags)
 	if err != nil {
 		return fromAWS(err, "register a copy of the rollback target", "ecs:RegisterTaskDefinition and ecs:TagResource")
 	}
 	r.goal.Deploy = made.ARN()
 	r.note("register", event.Info, fmt.Sprintf("%s is a copy of the rollback target %s (%s)", made.Name(), history.Name(t.TaskDefinition), strings.Join(why, ", ")))
 	return nil
+}
+
+// earlierCopy is the very copy that an earlier run registered; empty when there is
+// none.
+func (r *Run) earlierCopy(ctx context.Context, of string, want *taskdef.Definition) string {
+	for arn, t := range r.pre.ledger.Tags {
+		if t.CopyOf != history.Name(of) || r.pre.ledger.Statuses[arn] != "ACTIVE" {
+			continue
+		}
+		if def, err := (taskdef.Client{API: r.ECS}).Describe(ctx, arn); err == nil && taskdef.Equal(def, want) {
+			return arn
+		}
+	}
+	return ""
 }
 
 // pins are the images of the target that are named by a tag which no longer, or
@@ -215,17 +235,6 @@ func (r *Run) pins(ctx context.Context, t *history.Target, def *taskdef.Definiti
 		why = append(why, fmt.Sprintf("the tag %s of container %s no longer names what was proven", cmp.Or(ref.Tag, "latest"), c.Name))
 	}
 	return out, why
-}
-
-// earlierBackstop is a circuit breaker setting that a release which died left to
-// be restored: the newest attempt's revision still carries it.
-func (r *Run) earlierBackstop() (arn, value string) {
-	for _, a := range r.pre.ledger.Attempts {
-		if t := r.pre.ledger.Tags[a.TaskDefinition]; t.Backstop != "" {
-			return a.TaskDefinition, t.Backstop
-		}
-	}
-	return "", ""
 }
 
 func shortARN(p *string) string { return history.Name(aws.ToString(p)) }

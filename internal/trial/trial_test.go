@@ -68,9 +68,15 @@ func (r recorder) check(t *testing.T) event.Check {
 }
 
 // amd64 is an image with one program for linux/amd64.
-func amd64(program []byte, config v1.Config) enginetest.Image {
-	config.Entrypoint = []string{"/app"}
+func amd64(t *testing.T, program []byte, config v1.Config) enginetest.Image {
+	config.Entrypoint, config.Labels = []string{"/app"}, unique(t)
 	return enginetest.Image{Files: map[string][]byte{"/app": program}, Arch: "amd64", Config: config}
+}
+
+// unique makes an image another one than those of tests that run beside: the
+// engine stumbles over two removals of one image.
+func unique(t *testing.T) map[string]string {
+	return map[string]string{"weelo-deploy.test": enginetest.Name(t)}
 }
 
 // probe is an image of the engine's own platform, and a request that runs the
@@ -84,6 +90,7 @@ func probe(t *testing.T, w *watched, config v1.Config, args ...string) Request {
 	if config.Entrypoint == nil {
 		config.Entrypoint = []string{"/probe"}
 	}
+	config.Labels = unique(t)
 	img := enginetest.Image{Files: map[string][]byte{"/probe": enginetest.Probe(t, info.Arch)}, Arch: info.Arch, Config: config}
 	return Request{Image: img.Load(t, w.Engine), Platform: "linux/" + info.Arch, Container: Container{Name: "app", Command: args}, Seconds: 30}
 }
@@ -105,7 +112,7 @@ func TestRun_DeathsThatCondemn(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := Request{
-				Image: amd64(c.program, v1.Config{}).Load(t, w.Engine), Platform: "linux/amd64", Seconds: 30,
+				Image: amd64(t, c.program, v1.Config{}).Load(t, w.Engine), Platform: "linux/amd64", Seconds: 30,
 				Container: Container{Name: "app", Init: c.init, Secrets: []string{"DATABASE_URL"}},
 			}
 			var rec recorder
@@ -247,7 +254,7 @@ func TestRun_FilesThatCannotBeExecuted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := Request{Image: amd64(c.file, v1.Config{}).Load(t, w.Engine), Platform: "linux/amd64", Container: Container{Init: c.init}, Seconds: 30}
+			r := Request{Image: amd64(t, c.file, v1.Config{}).Load(t, w.Engine), Platform: "linux/amd64", Container: Container{Init: c.init}, Seconds: 30}
 			_, err := Run(t.Context(), w, r, event.Discard)
 			if f := event.FailuresOf(err)[0]; f.Code != c.code || len(f.Hints) == 0 {
 				t.Errorf("Run = %+v, want %s", f, c.code)

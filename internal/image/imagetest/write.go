@@ -22,17 +22,11 @@ import (
 
 const layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
 
-// Files are the content as an OCI image layout, by path. The entry of index.json
-// has the names.
-func (c *Content) Files(names ...string) map[string][]byte {
-	entries := []v1.Descriptor{}
-	if len(names) == 0 {
-		entries = append(entries, c.Top)
-	}
-	for _, n := range names {
-		e := c.Top
-		e.Annotations = map[string]string{"org.opencontainers.image.ref.name": n}
-		entries = append(entries, e)
+// Files are the content as an OCI image layout, by path. index.json lists the
+// entries; without any, the top.
+func (c *Content) Files(entries ...v1.Descriptor) map[string][]byte {
+	if len(entries) == 0 {
+		entries = []v1.Descriptor{c.Top}
 	}
 	index, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: entries})
 	must(err)
@@ -41,6 +35,12 @@ func (c *Content) Files(names ...string) map[string][]byte {
 		files[path.Join("blobs", h.Algorithm, h.Hex)] = b
 	}
 	return files
+}
+
+// Named gives a layout's entry a name.
+func Named(d v1.Descriptor, name string) v1.Descriptor {
+	d.Annotations = map[string]string{"org.opencontainers.image.ref.name": name}
+	return d
 }
 
 // Saved are the files of the content as an older engine's `docker save` writes

@@ -1,0 +1,154 @@
+package scan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/weelo/weelo-deploy/internal/scan/layer"
+)
+
+// Source is an image that can be read: FromSave, FromSaved, FromLayout or
+// FromLayers makes one.
+type Source interface {
+	read(ctx context.Context, r *reader) (*contents, error)
+}
+
+// contents is an image, its layers reduced; the lowest is first.
+type contents struct {
+	config config
+	layers []scanned
+}
+
+type scanned struct {
+	facts  *layer.Facts
+	digest string // as the manifest names it; the diff id where it names none
+	cached bool
+}
+
+// Layer is a layer that can be opened apart from the others.
+type Layer struct {
+	DiffID string // of the uncompressed tar, from the config; "" when unknown
+	Digest string // of the blob, for the report
+	// Open gives the blob, compressed or not. What it gives is closed.
+	Open func(ctx context.Context) (io.ReadCloser, error)
+}
+
+// FromLayers is an image whose config and layers are at hand, the lowest first,
+// as a registry has them. Layers are read in parallel, and those that the cache
+// knows are not opened. A DiffID that is empty is taken from the config.
+func FromLayers(config []byte, layers []Layer) Source { return apart{config, layers} }
+
+type apart struct {
+	config []byte
+	layers []Layer
+}
+
+func (a apart) read(ctx context.Context, r *reader) (*contents, error) {
+	cfg, err := parseConfig(a.config)
+	if err != nil {
+		return nil, err
+	}
+	return a.layersOf(ctx, r, cfg)
+}
+
+// layersOf reads the layers of an image whose config is cfg.
+func (a apart) layersOf(ctx context.Context, r *reader, cfg config) (*contents, error) {
+	ids := cfg.RootFS.DiffIDs
+	if len(ids) != len(a.layers) {
+		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(ids), len(a.layers))
+	}
+	in := &contents{config: cfg, layers: make([]scanned, len(a.layers))}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.parallel)
+	for i, l := range a.layers {
+		l.DiffID = ids[i]
+		g.Go(func() error {
+			s, err := r.layer(ctx, l)
+			in.layers[i] = s
+			return err
+		})
+	}
+	return in, g.Wait()
+}
+
+// reader reads layers, through the cache.
+type reader struct {
+	cache    layer.Cache
+	parallel int
+	target   Target
+}
+
+func (r *reader) known(diffID string) (*layer.Facts, bool) {
+	if r.cache == nil || diffID == "" {
+		return nil, false
+	}
+	return r.cache.Get(diffID)
+}
+
+func (r *reader) layer(ctx context.Context, l Layer) (scanned, error) {
+	s := scanned{digest: l.Digest}
+	if s.digest == "" {
+		s.digest = l.DiffID
+	}
+	if s.facts, s.cached = r.known(l.DiffID); s.cached {
+		return s, nil
+	}
+	blob, err := l.Open(ctx)
+	if err != nil {
+		return s, fmt.Errorf("open layer %s: %w", s.digest, err)
+	}
+	facts, sum, err := readBlob(ctx, blob)
+	if err = errors.Join(err, blob.Close()); err != nil {
+		return s, fmt.Errorf("read layer %s: %w", s.digest, err)
+	}
+	s.facts = facts
+	return s, r.settle(s.digest, l.DiffID, sum, facts)
+}
+
+// settle compares a layer's contents with the diff id that the config promises,
+// and keeps the facts. Without a sum nothing is proven, so nothing is kept.
+func (r *reader) settle(name, diffID, sum string, facts *layer.Facts) error {
+	if sum == "" {
+		return nil
+	}
+	if diffID != "" && sum != diffID {
+		return fmt.Errorf("layer %s holds %s, the image's config says %s: ECS could not unpack it", name, sum, diffID)
+	}
+	if r.cache != nil {
+		r.cache.Put(sum, facts)
+	}
+	return nil
+}
+
+// readBlob reduces a layer's blob and returns the digest of its uncompressed
+// tar. A plain tar that can seek is not read through, and gives no digest.
+func readBlob(ctx context.Context, blob io.Reader) (f *layer.Facts, sum string, err error) {
+	z, kind, err := layer.Decompress(blob)
+	if err != nil {
+		return nil, "", err
+	}
+	defer z.Close()
+	if s, ok := z.(io.ReadSeeker); ok && kind == "plain" {
+		f, err = layer.Read(ctx, layer.Skipper(s))
+		return f, "", err
+	}
+	h := sha256.New()
+	a := layer.Ahead(ctx, z, h)
+	defer a.Close()
+	if f, err = layer.Read(ctx, a); err != nil {
+		return nil, "", err
+	}
+	if err := a.Drain(); err != nil {
+		return nil, "", fmt.Errorf("after the last file: %w", err)
+	}
+	return f, sumOf(h), nil
+}
+
+func sumOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
