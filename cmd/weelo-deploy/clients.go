@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,12 +38,13 @@ type place struct {
 	On       string // build.on
 }
 
-// openClients makes the clients of a release. AWS is configured here and
-// nothing is sent; the Docker engine is opened when it is first asked for.
-func openClients(ctx context.Context, p place) (release.Clients, error) {
+// openClients makes the clients of a release, and says which region they speak to.
+// AWS is configured here and nothing is sent; the Docker engine is opened when it
+// is first asked for.
+func openClients(ctx context.Context, p place) (release.Clients, string, error) {
 	cfg, calls, err := awsConfig(ctx, p)
 	if err != nil {
-		return release.Clients{}, err
+		return release.Clients{}, "", err
 	}
 	who := sts.NewFromConfig(cfg)
 	open := sync.OnceValues(func() (*engine.Engine, error) { return openEngine(p.On) })
@@ -59,7 +58,7 @@ func openClients(ctx context.Context, p place) (release.Clients, error) {
 			}
 			id, err := who.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 			if err != nil {
-				return "", "", unreachable(err, cfg.Region)
+				return "", "", err
 			}
 			return aws.ToString(id.Account), aws.ToString(id.Arn), nil
 		},
@@ -72,7 +71,7 @@ func openClients(ctx context.Context, p place) (release.Clients, error) {
 		},
 		OpenRegistry: func(a engine.Auth) release.Registry { return image.NewRemote(a, nil) },
 		Calls:        func() int { return int(calls.Load()) },
-	}, nil
+	}, cfg.Region, nil
 }
 
 // openEngine connects to the Docker engine that build.on names. No engine is a
@@ -147,14 +146,4 @@ func noCredentials(err error) error {
 	return event.Fail(event.CodeCredentials, "there are no AWS credentials").Because(err).
 		Hint("sign in (aws sso login), set AWS_PROFILE, or give the CI job a role (OIDC)").
 		Try("aws sts get-caller-identity")
-}
-
-// unreachable names the region when AWS did not answer at all: a mistyped region
-// is a host name that does not exist.
-func unreachable(err error, region string) error {
-	if strings.Contains(err.Error(), "no such host") {
-		return event.Fail(event.CodeCredentials, fmt.Sprintf("AWS cannot be reached in region %q", region)).Because(err).
-			Hint("check the region's spelling and the network")
-	}
-	return err
 }

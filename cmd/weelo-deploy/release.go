@@ -142,10 +142,11 @@ func (s *session) prepare(ctx context.Context, cmd *cobra.Command, f *releaseFla
 	if f.sandbox {
 		return s.rehearse(ctx, f, set)
 	}
-	clients, err := openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+	clients, region, err := openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
 	if err != nil {
 		return nil, nil, err
 	}
+	set.Region = region
 	return release.New(set, clients, s.out, s.app.now), func() {}, nil
 }
 

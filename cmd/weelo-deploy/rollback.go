@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/release"
 )
 
@@ -70,13 +71,17 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
 	s.beat(beating)
-	clients, err := s.site(ctx)
+	clients, region, err := s.site(ctx)
 	if err != nil {
 		return s.refuse(err)
 	}
 	c := s.config
+	tolerate, err := health.ParseTolerance(c.Release.Tolerate)
+	if err != nil {
+		return s.refuse(event.Fail(event.CodeConfig, "release.tolerate").Because(err))
+	}
 	set := release.Settings{
-		Command: command, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
+		Command: command, Region: region, Tolerate: tolerate, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
 		Timeout: c.Release.Timeout, Bake: c.Release.Bake, NeverRollBack: c.Release.Rollback == "never",
 		Terminal: a.interactive(), By: a.who(),
 	}

@@ -314,7 +314,7 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	if err != nil {
 		return nil, nil, err
 	}
-	clients, err := openClients(ctx, place{Region: region, Endpoint: server.URL(), On: "docker"})
+	clients, _, err := openClients(ctx, place{Region: region, Endpoint: server.URL(), On: "docker"})
 	if err != nil {
 		return nil, nil, errors.Join(err, closing())
 	}

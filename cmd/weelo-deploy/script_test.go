@@ -51,6 +51,7 @@ func TestScript(t *testing.T) {
 		Cmds: withWorld(map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": cmdSandbox, "elf": cmdELF, "fault": cmdFault, "calls": cmdCalls, "await": cmdAwait,
 			"deploy": cmdDeploy, "field": cmdField, "story": cmdStory, "signal": cmdSignal, "register": cmdRegister,
+			"image": cmdImage, "cut": cmdCut,
 		}),
 		Condition: func(cond string) (bool, error) {
 			if cond == "awscli" {

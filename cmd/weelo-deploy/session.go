@@ -112,12 +112,12 @@ func (s *session) target() error {
 }
 
 // site opens the clients and the place for commands that only talk to AWS.
-func (s *session) site(ctx context.Context) (release.Clients, error) {
+func (s *session) site(ctx context.Context) (release.Clients, string, error) {
 	if err := s.load(overrides{}); err != nil {
-		return release.Clients{}, err
+		return release.Clients{}, "", err
 	}
 	if err := s.target(); err != nil {
-		return release.Clients{}, err
+		return release.Clients{}, "", err
 	}
 	return openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
 }

@@ -85,6 +85,11 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 	if set.Tags, err = s.tags(f, src); err != nil {
 		return set, err
 	}
+	if f.rebuild && len(f.tags) == 0 {
+		for i, t := range set.Tags {
+			set.Tags[i] = t + "-" + set.RunID[:6] // the tag of the first build may be immutable
+		}
+	}
 	set.Build = buildRequest(c, src, f.noCache, f.pull)
 	return set, nil
 }

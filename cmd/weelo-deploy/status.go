@@ -86,7 +86,7 @@ func (a *app) read(ctx context.Context, command string, f func(context.Context, 
 	if err != nil {
 		return err
 	}
-	clients, err := s.site(ctx)
+	clients, _, err := s.site(ctx)
 	if err == nil {
 		err = f(ctx, s, clients)
 	}

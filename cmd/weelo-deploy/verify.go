@@ -15,91 +15,202 @@ import (
 	"github.com/weelo/weelo-deploy/internal/image"
 )
 
+// verifyFlags are the flags of verify.
+type verifyFlags struct{ platform, as, name string }
+
 func newVerifyCommand(a *app) *cobra.Command {
-	var platform string
+	var f verifyFlags
 	cmd := &cobra.Command{
-		Use: "verify IMAGE", Short: "Judge an image's platform, locally or in the registry", Args: cobra.ExactArgs(1),
+		Use: "verify IMAGE", Short: "Judge an image's platform, wherever it is", Args: cobra.ExactArgs(1),
 		Long: `verify judges an image as release would before it pushes: index, manifest and
-config must all say the platform that the target runs. IMAGE is a reference in
-the local engine, or one in a registry (with a host name).`,
+config must all say the platform that the target runs. IMAGE is one of
+
+  a reference in the local engine         weelo-backend:local
+  a reference in a registry               HOST/weelo-backend:latest
+  an OCI layout, a directory              ./layout
+  an archive                              image.tar, or - for standard input
+
+An archive is what docker save writes, or an OCI layout packed with tar; it may be
+compressed with gzip or zstd. A path that exists, and is a layout or an archive,
+goes before a reference; the local engine goes before a registry.`,
 		Example: `  weelo-deploy verify weelo-backend:local
-  weelo-deploy verify 318774499084.dkr.ecr.ap-south-1.amazonaws.com/weelo-backend:latest`,
+  weelo-deploy verify 318774499084.dkr.ecr.ap-south-1.amazonaws.com/weelo-backend:latest
+  weelo-deploy verify image.tar --platform linux/amd64
+  weelo-deploy verify ./layout --name backend:v1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runVerify(cmd.Context(), args[0], platform)
+			return a.runVerify(cmd.Context(), args[0], f)
 		},
 	}
-	cmd.Flags().StringVar(&platform, "platform", "", "the `OS/ARCH` it has to be for (default: build.platform, or linux/amd64)")
+	cmd.Flags().StringVar(&f.platform, "platform", "", "the `OS/ARCH` it has to be for (default: build.platform, or linux/amd64)")
+	cmd.Flags().StringVar(&f.as, "as", "", "what IMAGE is: local, registry, layout or tar `KIND` (default: found out)")
+	cmd.Flags().StringVar(&f.name, "name", "", "the `NAME` of the image, in a layout or archive of several")
 	return cmd
 }
 
-func (a *app) runVerify(ctx context.Context, ref, platform string) error {
+func (a *app) runVerify(ctx context.Context, arg string, f verifyFlags) error {
 	s, err := a.begin("verify")
 	if err != nil {
 		return err
 	}
-	if err := checkReference("IMAGE", ref); err != nil {
-		return s.refuse(err)
-	}
 	over := overrides{values: map[string]string{}}
-	if platform != "" {
-		over.values["build.platform"] = platform
+	if f.platform != "" {
+		over.values["build.platform"] = f.platform
 	}
 	if err := s.load(over); err != nil {
 		return s.refuse(err)
 	}
-	found, err := s.verify(ctx, ref)
+	v, err := s.verifier(arg, f)
+	if err != nil {
+		return s.refuse(err)
+	}
+	found, err := v.verify(ctx, arg)
 	if err != nil {
 		return s.refuse(interruptOr(ctx, err))
 	}
-	s.out.In("verify")(event.Check{Name: "platform", Status: event.Done, Detail: found})
-	s.out.In("")(event.Result{Command: "verify", Outcome: event.Verified, Image: ref, Stages: []event.StageOutcome{}})
+	s.out.In("verify")(event.Check{Name: "platform", Status: event.Done, Detail: sentence(arg, found)})
+	s.out.In("")(event.Result{Command: "verify", Outcome: event.Verified, Image: arg, Verified: &found, Stages: []event.StageOutcome{}})
 	return nil
 }
 
-func (s *session) verify(ctx context.Context, ref string) (string, error) {
-	want, err := image.ParsePlatform(s.config.Build.Platform)
-	if err != nil {
-		return "", event.Fail(event.CodeUsage, "--platform").Because(err)
+// sentence says of an image what it is, and where it was read.
+func sentence(arg string, v event.VerifiedImage) string {
+	switch {
+	case v.Form == "local engine":
+		return fmt.Sprintf("%s (in the local engine) is %s", arg, v.Platform)
+	case v.Digest == "":
+		return fmt.Sprintf("%s (config %s) is %s, read from a %s", arg, v.Config, v.Platform, v.Form)
 	}
-	need := []image.Requirement{{Platform: want, From: "build.platform"}}
-	e, err := openEngine(s.config.Build.On)
-	if err != nil {
-		return "", err
-	}
-	defer e.Close()
-	local, localErr := image.VerifyLocal(ctx, e, ref, need)
-	if localErr == nil {
-		return fmt.Sprintf("%s (in the local engine) is %s", ref, local.Platform), nil
-	}
-	host, _ := splitURI(ref)
-	if !(errors.Is(localErr, image.ErrNotFound) || errors.Is(localErr, engine.ErrUnreachable)) || host == "" {
-		return "", localErr
-	}
-	return s.verifyRemote(ctx, host, ref, need)
+	return fmt.Sprintf("%s (%s) is %s, read from %s", arg, v.Digest, v.Platform, withArticle(v.Form))
 }
 
-func (s *session) verifyRemote(ctx context.Context, host, ref string, need []image.Requirement) (string, error) {
+func withArticle(form string) string {
+	switch {
+	case form == "registry":
+		return "the registry"
+	case strings.HasPrefix(form, "OCI"):
+		return "an " + form
+	}
+	return "a " + form
+}
+
+// verifier judges one image.
+type verifier struct {
+	*session
+	source source
+	need   []image.Requirement
+	choice image.Choice
+}
+
+func (s *session) verifier(arg string, f verifyFlags) (*verifier, error) {
+	want, err := image.ParsePlatform(s.config.Build.Platform)
+	if err != nil {
+		return nil, event.Fail(event.CodeUsage, "--platform").Because(err)
+	}
+	by := "build.platform"
+	if f.platform != "" {
+		by = "--platform"
+	}
+	v := &verifier{session: s, need: []image.Requirement{{Platform: want, From: by}}, choice: image.Choice{Platform: want, Name: f.name}}
+	if v.source, err = sourceOf(arg, f.as); err != nil {
+		return nil, err
+	}
+	if f.name != "" && v.source != inLayout && v.source != inTar {
+		return nil, event.Fail(event.CodeUsage, "--name is for an OCI layout or an archive, and "+arg+" is neither")
+	}
+	return v, nil
+}
+
+// verify finds the image and judges it.
+func (v *verifier) verify(ctx context.Context, arg string) (event.VerifiedImage, error) {
+	switch v.source {
+	case inLayout:
+		d, err := image.DescribeLayout(ctx, arg, v.choice)
+		return v.judge(arg, d, err)
+	case inTar:
+		d, err := v.describeTar(ctx, arg)
+		return v.judge(arg, d, err)
+	case inRegistry:
+		return v.remote(ctx, arg)
+	}
+	found, err := v.local(ctx, arg)
+	host, _ := splitURI(arg)
+	elsewhere := errors.Is(err, image.ErrNotFound) || errors.Is(err, engine.ErrUnreachable)
+	if v.source == anywhere && elsewhere && host != "" {
+		return v.remote(ctx, arg)
+	}
+	return found, err
+}
+
+// judge ends what was described, wherever it was.
+func (v *verifier) judge(arg string, d image.Description, err error) (event.VerifiedImage, error) {
+	if errors.Is(err, image.ErrNoImages) {
+		return event.VerifiedImage{}, event.Fail(event.CodeUsage, err.Error()).
+			Hint("a layout is a directory with index.json; an archive is what docker save writes, and may be cut off")
+	}
+	found := event.VerifiedImage{Form: d.Form, Platform: d.Config.String(), Digest: d.Digest, Index: d.Index, Config: d.ConfigDigest}
+	if err == nil {
+		err = image.Judge(d, v.need)
+	}
+	if err != nil && d.Form != "" {
+		v.tell(arg, found)
+	}
+	return found, err
+}
+
+// tell says of a refused image where it was read: IMAGE may be in several places.
+func (v *verifier) tell(arg string, found event.VerifiedImage) {
+	where := "in " + withArticle(found.Form)
+	if found.Form == "local engine" {
+		where = "in the local engine"
+	}
+	v.out.In("verify")(event.Note{Level: event.Info, Text: arg + " is judged as it is " + where})
+}
+
+func (v *verifier) local(ctx context.Context, ref string) (event.VerifiedImage, error) {
+	e, err := openEngine(v.config.Build.On)
+	if err != nil {
+		return event.VerifiedImage{}, err
+	}
+	defer e.Close()
+	l, err := image.VerifyLocal(ctx, e, ref, v.need)
+	found := event.VerifiedImage{Form: "local engine", Platform: l.Platform.String(), Config: l.ConfigDigest}
+	if err != nil && l.ID != "" {
+		v.tell(ref, found)
+	}
+	return found, err
+}
+
+func (v *verifier) remote(ctx context.Context, ref string) (event.VerifiedImage, error) {
+	host, _ := splitURI(ref)
 	var auth engine.Auth
-	if strings.Contains(host, ".dkr.ecr.") || s.app.getenv("AWS_ENDPOINT_URL") != "" {
-		cfg, _, err := awsConfig(ctx, place{Region: s.config.Region})
+	if strings.Contains(host, ".dkr.ecr.") || v.app.getenv("AWS_ENDPOINT_URL") != "" {
+		cfg, _, err := awsConfig(ctx, place{Region: v.config.Region})
 		if err != nil {
-			return "", err
+			return event.VerifiedImage{}, err
 		}
 		if auth, err = image.Login(ctx, ecr.NewFromConfig(cfg), host); err != nil {
-			return "", err
+			return event.VerifiedImage{}, err
 		}
 	}
-	d, err := image.NewRemote(auth, nil).Describe(ctx, ref, need[0].Platform)
+	d, err := image.NewRemote(auth, nil).Describe(ctx, ref, v.choice.Platform)
 	if errors.Is(err, image.ErrNotFound) {
-		return "", event.Fail(event.CodeNotFound, "there is no image "+ref+" in the local engine or in its registry").Because(err)
+		where := "in the local engine or in its registry"
+		if v.source == inRegistry {
+			where = "in its registry"
+		}
+		return event.VerifiedImage{}, event.Fail(event.CodeNotFound, "there is no image "+ref+" "+where).Because(err)
 	}
-	if err != nil {
-		return "", err
+	return v.judge(ref, d, err)
+}
+
+// splitURI parts a repository or reference into the registry's host, empty when
+// it names none, and the path.
+func splitURI(s string) (host, path string) {
+	first, rest, ok := strings.Cut(s, "/")
+	if ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		return first, rest
 	}
-	if err := image.Judge(d, need); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s (%s) is %s", ref, d.Digest, d.Config), nil
+	return "", s
 }
 
 // imageID is an id of the local engine as a whole; a short one reads as a name.
@@ -112,14 +223,4 @@ func checkReference(what, ref string) error {
 			Hint("an image is named NAME:TAG, HOST/NAME:TAG or HOST/NAME@sha256:DIGEST")
 	}
 	return nil
-}
-
-// splitURI parts a repository or reference into the registry's host, empty when
-// it names none, and the path.
-func splitURI(s string) (host, path string) {
-	first, rest, ok := strings.Cut(s, "/")
-	if ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
-		return first, rest
-	}
-	return "", s
 }

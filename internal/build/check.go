@@ -72,7 +72,7 @@ func (b *Builder) judge(ctx context.Context, r Request, in inputs) (Nativeness, 
 	}
 	n.Native = len(foreign) == 0
 	if !n.Native && !r.AllowEmulation {
-		return n, emulated(n, foreign, can, b.engine.Endpoint())
+		return n, emulated(r, n, foreign, can, b.engine.Endpoint())
 	}
 	n.Unknown, err = b.checkBases(ctx, r, in, n.Engine, images)
 	return n, err
@@ -134,26 +134,4 @@ func list(names []string) string {
 func runsNatively(worker, p ocispec.Platform) bool {
 	worker, p = platforms.Normalize(worker), platforms.Normalize(p)
 	return worker.OS == p.OS && (worker.Architecture == p.Architecture || worker.Architecture == "amd64" && p.Architecture == "386")
-}
-
-// emulated is the refusal of a build that is not native.
-func emulated(n Nativeness, foreign []step, can []string, endpoint string) error {
-	what := foreign[0].String()
-	if len(foreign) > 1 {
-		what = fmt.Sprintf("%d steps, the first is %s", len(foreign), what)
-	}
-	f := event.Fail(event.CodeEmulatedBuild, fmt.Sprintf("building for %s on a %s engine would emulate %s", n.Target, n.Worker, what))
-	f.See(fmt.Sprintf("engine %s at %s: %s/%s, %s", n.Engine.Version, endpoint, n.Engine.OS, n.Engine.Arch, n.Engine.OperatingSystem),
-		"BuildKit's platforms, its own first: "+strings.Join(can, ", "))
-	for _, s := range n.Emulated {
-		f.See("would run under emulation: " + s)
-	}
-	arch := foreign[0].platform.Architecture
-	return f.Hint(
-		"emulated builds make images that die with exit 139: native modules are installed by programs that crash or mistake the machine",
-		"release from a machine of the architecture "+arch+": a GitHub Actions runner, or another host over build.on: ssh://user@host",
-		"use another engine of that kind: build.on: the name of a Docker context (docker context ls)",
-		"compile across instead: FROM --platform=$BUILDPLATFORM in the stages that RUN, and only COPY in the last",
-		"go on all the same, and test the image well: --allow-emulation",
-	)
 }

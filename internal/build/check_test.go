@@ -25,6 +25,7 @@ type fakeEngine struct {
 	info      engine.Info
 	err       error
 	platforms [][2]string // os, architecture; none: no BuildKit
+	sessions  bool        // sessions are taken, and nothing is asked in them
 	conns     chan net.Conn
 }
 
@@ -32,18 +33,29 @@ func newFakeEngine(t *testing.T, arch string, platforms ...[2]string) *fakeEngin
 	t.Helper()
 	f := &fakeEngine{
 		info:      engine.Info{Version: "27.0", OS: "linux", Arch: arch, OperatingSystem: "Docker Desktop"},
-		platforms: platforms, conns: make(chan net.Conn),
+		platforms: platforms,
 	}
+	f.serve(t, control{f: f})
+	return f
+}
+
+func (f *fakeEngine) serve(t *testing.T, c controlapi.ControlServer) {
+	t.Helper()
+	f.conns = make(chan net.Conn)
 	srv := grpc.NewServer()
-	controlapi.RegisterControlServer(srv, control{f: f})
+	controlapi.RegisterControlServer(srv, c)
 	go srv.Serve(f)
 	t.Cleanup(srv.Stop)
-	return f
 }
 
 func (f *fakeEngine) Endpoint() string                          { return "unix:///fake.sock" }
 func (f *fakeEngine) Info(context.Context) (engine.Info, error) { return f.info, f.err }
 func (f *fakeEngine) DialHijack(ctx context.Context, path, proto string, _ map[string][]string) (net.Conn, error) {
+	if f.sessions && path == "/session" {
+		ours, theirs := net.Pipe()
+		context.AfterFunc(ctx, func() { theirs.Close() })
+		return ours, nil
+	}
 	if len(f.platforms) == 0 || path != "/grpc" || proto != "h2c" {
 		return nil, errors.New("unable to upgrade to " + proto + ", received 404")
 	}
@@ -118,6 +130,9 @@ func TestCheck_AppleSilicon(t *testing.T) {
 		if !strings.Contains(hints, want) {
 			t.Errorf("hints do not say %q:\n%s", want, hints)
 		}
+	}
+	if next := strings.Join(fs[0].Next, "\n"); !strings.Contains(next, "WEELO_DEPLOY_BUILD_ON=amd64-builder weelo-deploy release") {
+		t.Errorf("commands to try:\n%s", next)
 	}
 	if n.Worker != "linux/arm64" || n.Target != "linux/amd64" || n.Native || !n.HasRun || len(n.Emulated) != 2 || n.Engine.Arch != "arm64" {
 		t.Errorf("Check = %+v", n)

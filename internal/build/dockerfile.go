@@ -35,6 +35,7 @@ type step struct {
 	stage    string // name, or "stage-1" like BuildKit
 	line     int
 	text     string // "RUN npm ci"
+	cross    string // the FROM line that would make it native; see crossLine
 	platform ocispec.Platform
 }
 
@@ -151,6 +152,7 @@ type node struct {
 	image    string // when it begins from an image
 	line     int    // of FROM
 	replaced bool   // a named context stands for it
+	final    bool   // the target is made of it
 	from     []string
 	platform ocispec.Platform
 	runs     []step
@@ -316,6 +318,9 @@ func (g *graph) needed(target string) (nodes []*node, ok bool) {
 			return nil, false
 		}
 	}
+	for n := goal; n != nil; n = n.base {
+		n.final = true
+	}
 	needed := map[*node]bool{}
 	g.mark(goal, needed)
 	for _, n := range g.nodes {
@@ -329,7 +334,10 @@ func (g *graph) needed(target string) (nodes []*node, ok bool) {
 // parts are the RUN steps of stages, and the images that they begin from.
 func parts(nodes []*node) (steps []step, images []baseImage) {
 	for _, n := range nodes {
-		steps = append(steps, n.runs...)
+		for _, s := range n.runs {
+			s.cross = n.crossLine()
+			steps = append(steps, s)
+		}
 		if n.image != "" {
 			images = append(images, baseImage{ref: n.image, stage: n.label, line: n.line, platform: n.platform})
 		}

@@ -109,7 +109,13 @@ func TestLabels(t *testing.T) {
 	if diff := cmp.Diff(want, Labels(s, map[string]string{"mine": "1"})); diff != "" {
 		t.Errorf("Labels (-want +got):\n%s", diff)
 	}
+	if s.Revision() != "abc" || s.TagSuffix() != "" || (Source{Dirty: true}).Revision() != "" {
+		t.Errorf("Revision = %q, TagSuffix = %q", s.Revision(), s.TagSuffix())
+	}
 	s.Dirty = true
+	if s.Revision() != "abc-dirty" || s.TagSuffix() != "-dirty" {
+		t.Errorf("of a dirty tree: Revision = %q, TagSuffix = %q", s.Revision(), s.TagSuffix())
+	}
 	if got := Labels(s, map[string]string{labelSource: "other"}); got[labelRevision] != "abc-dirty" || got[labelSource] != "other" {
 		t.Errorf("Labels of a dirty tree = %v", got)
 	}

@@ -111,6 +111,9 @@ func (s *story) step(in *bkclient.Vertex) {
 	}
 }
 
+// importing is how BuildKit names the reading of Request.CacheFrom.
+const importing = "importing cache manifest from "
+
 // finish tells the end of a step, once for each time that it ran.
 func (s *story) finish(v *vertex, in *bkclient.Vertex) {
 	status := event.Done
@@ -131,6 +134,11 @@ func (s *story) finish(v *vertex, in *bkclient.Vertex) {
 	}
 	if v.open.Len() > 0 {
 		s.line(v)
+	}
+	if source, ok := strings.CutPrefix(v.name, importing); ok && status == event.Failed {
+		v.told = event.Skipped // no cache is no failure
+		s.emit(event.Note{Level: event.Warn, Text: "build cache " + source + " could not be read: " + plain(v.err)})
+		return
 	}
 	v.told = status
 	if v.internal && status != event.Failed && took < worthTelling {

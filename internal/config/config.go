@@ -78,6 +78,9 @@ type Build struct {
 	Labels         map[string]string `yaml:"labels"`
 	Secrets        []BuildSecret     `yaml:"secrets"`
 	SSH            []string          `yaml:"ssh"`            // "default" or ID=PATH of a socket or key
+	Contexts       map[string]string `yaml:"contexts"`       // further contexts: a path, or docker-image://REFERENCE
+	CacheFrom      []string          `yaml:"cacheFrom"`      // images that hold build cache
+	CacheTo        []string          `yaml:"cacheTo"`        // inline
 	On             string            `yaml:"on"`             // docker, a context's name, a URL, codebuild:PROJECT
 	AllowEmulation bool              `yaml:"allowEmulation"` // go on when a RUN step is emulated
 }

@@ -48,6 +48,11 @@ func (l *loader) absolutePaths(c *Config) {
 			b.SSH[i] = id + "=" + l.path(c, "build.ssh", path)
 		}
 	}
+	for name, s := range b.Contexts {
+		if !strings.HasPrefix(s, imageContext) {
+			b.Contexts[name] = l.path(c, "build.contexts", s)
+		}
+	}
 }
 
 func (l *loader) path(c *Config, key, path string) string {

@@ -84,6 +84,18 @@ func TestLoad_everyKey(t *testing.T) {
 	}
 }
 
+func TestLoad_contextsAndCaches(t *testing.T) {
+	dir := write(t, "build: {contexts: {shared: ../shared, \"node:20\": \"docker-image://mirror/node:20\"}, cacheFrom: [weelo/cache], cacheTo: [inline]}\n")
+	got := load(t, "", Options{Dir: dir}).Build
+	want := map[string]string{"shared": filepath.Join(filepath.Dir(dir), "shared"), "node:20": "docker-image://mirror/node:20"}
+	if d := cmp.Diff(want, got.Contexts); d != "" {
+		t.Errorf("Contexts (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([][]string{{"weelo/cache"}, {"inline"}}, [][]string{got.CacheFrom, got.CacheTo}); d != "" {
+		t.Errorf("CacheFrom, CacheTo (-want +got):\n%s", d)
+	}
+}
+
 func TestLoad_defaults(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, ".git"), "gitdir: elsewhere")
@@ -251,7 +263,7 @@ func TestLoad_pathsOfFlags(t *testing.T) {
 }
 
 func TestConfig_Unsupported(t *testing.T) {
-	c := load(t, full+"verify: {trial: {seconds: 5}, allow: [a.node]}\n", Options{Flags: map[string]string{"task.base": "latest", "build.on": "codebuild:shop"}})
+	c := load(t, full+"verify: {trial: {seconds: 5}, allow: [a.node]}\n", Options{Flags: map[string]string{"build.on": "codebuild:shop"}})
 	var got []string
 	for _, f := range event.FailuresOf(c.Unsupported()) {
 		if f.Code != event.CodeConfig {
@@ -262,7 +274,6 @@ func TestConfig_Unsupported(t *testing.T) {
 	want := []string{
 		"weelo-deploy.yaml:35:10: verify.trial is not supported by this version",
 		"weelo-deploy.yaml:35:31: verify.allow is not supported by this version",
-		"--base: task.base is not supported by this version",
 		"weelo-deploy.yaml:22:3: release.before is not supported by this version",
 		"weelo-deploy.yaml:30:3: checks.http is not supported by this version",
 		"weelo-deploy.yaml:31:3: checks.logs is not supported by this version",

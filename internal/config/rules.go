@@ -34,6 +34,9 @@ var rules = map[string]rule{
 	"build.secrets[].file":         localPath,
 	"build.secrets[].env":          like(`^[A-Za-z_][A-Za-z0-9_]*$`, "the name of a variable"),
 	"build.ssh[]":                  like(`^[A-Za-z0-9_-]+(=.+)?$`, "an id such as default, or ID=PATH"),
+	"build.contexts.*":             buildContext,
+	"build.cacheFrom[]":            notBlank,
+	"build.cacheTo[]":              oneOf("inline"),
 	"build.on":                     buildOn,
 	"verify.trial.seconds":         between(1, 600),
 	"verify.allow[]":               notBlank,
@@ -61,6 +64,7 @@ var rules = map[string]rule{
 var nameRules = map[string]rule{
 	"build.args":       like(`^[A-Za-z_][A-Za-z0-9_]*$`, "a name of letters, digits and _"),
 	"build.labels":     like(`^[^\s=]+$`, "a label's name without spaces"),
+	"build.contexts":   like(`^[^\s=]+$`, "the name of a stage or an image"),
 	"verify.trial.env": like(`^[^\s=]+$`, "a variable's name without spaces and ="),
 	"task.environment": like(`^[^\s=]+$`, "a variable's name without spaces and ="),
 	"task.secrets":     like(`^[^\s=]+$`, "a variable's name without spaces and ="),
@@ -215,6 +219,20 @@ func repository(s string) error {
 		return want("a repository's name (lower case) or full URI", s)
 	}
 	return nil
+}
+
+// imageContext begins a build context that is an image.
+const imageContext = "docker-image://"
+
+// buildContext takes a path, or an image.
+func buildContext(s string) error {
+	if image, ok := strings.CutPrefix(s, imageContext); ok {
+		return like(`^[^\s]+$`, "an image's reference after "+imageContext)(image)
+	}
+	if strings.Contains(s, "://") {
+		return want("a path or "+imageContext+"REFERENCE", s)
+	}
+	return localPath(s)
 }
 
 var contextName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.+-]*$`)

@@ -32,6 +32,7 @@ const (
 	CodeTagInUse              Code = "TAG_IN_USE"
 	CodeInvalidDefinition     Code = "INVALID_DEFINITION"
 	CodeChanged               Code = "CHANGED_SINCE_PREFLIGHT"
+	CodeUnavailable           Code = "AWS_UNAVAILABLE"
 	CodeDirtyTree             Code = "DIRTY_TREE"
 	CodePortTaken             Code = "PORT_TAKEN"
 )

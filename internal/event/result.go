@@ -41,6 +41,7 @@ type Result struct {
 	Cluster        string         `json:"cluster,omitempty"`
 	Service        string         `json:"service,omitempty"`
 	Image          string         `json:"image,omitempty"` // repository@sha256:…
+	Verified       *VerifiedImage `json:"verified,omitempty"`
 	TaskDefinition string         `json:"taskDefinition,omitempty"`
 	Deployment     string         `json:"deployment,omitempty"`
 	Stable         string         `json:"stable,omitempty"`  // the rollback target's ARN
@@ -50,6 +51,17 @@ type Result struct {
 	Stages         []StageOutcome `json:"stages"`
 	Timings        Timings        `json:"timings"`
 	Next           []string       `json:"next,omitempty"` // commands to type
+}
+
+// VerifiedImage is the image that the command verify judged.
+type VerifiedImage struct {
+	Form     string `json:"form"` // where it was: "local engine", "registry", "OCI layout", "OCI archive", "docker archive"
+	Platform string `json:"platform"`
+	// Digest is that of the manifest that would be deployed. An image in an engine
+	// and one in an older archive have none.
+	Digest string `json:"digest,omitempty"`
+	Index  string `json:"index,omitempty"` // digest of the index that it was chosen from
+	Config string `json:"config"`          // digest of its config
 }
 
 // StageOutcome is one stage in the result.

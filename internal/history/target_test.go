@@ -22,7 +22,6 @@ type attempt struct {
 	revision int
 	status   types.ServiceDeploymentStatus
 	back     int // went back to
-	tag      string
 }
 
 const (

@@ -33,8 +33,13 @@ const (
 // the config's.
 func DescribeTar(ctx context.Context, r io.Reader, ref string, c Choice) (Description, error) {
 	a, err := readArchive(ctx, r)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoImages):
+		return Description{}, noImages(ref + " is no archive")
+	case ctx.Err() != nil:
 		return Description{}, fmt.Errorf("read archive %s: %w", ref, err)
+	case err != nil:
+		return Description{}, notRunnable(ref, v1.Hash{}, "its archive "+err.Error())
 	}
 	index, err := a.read("index.json")
 	if err == nil {
@@ -54,7 +59,7 @@ func DescribeTar(ctx context.Context, r io.Reader, ref string, c Choice) (Descri
 	}
 	saved, err := a.read("manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return Description{}, fmt.Errorf("read archive %s: it has neither index.json nor manifest.json: %w", ref, ErrNoImages)
+		return Description{}, noImages(ref + " is an archive without images: it has neither index.json nor manifest.json")
 	}
 	if err != nil {
 		return Description{}, fmt.Errorf("read archive %s: %w", ref, err)
@@ -111,7 +116,7 @@ type entryOf struct {
 func readArchive(ctx context.Context, r io.Reader) (*archive, error) {
 	plain, done, err := decompressed(bufio.NewReaderSize(r, 1<<16))
 	if err != nil {
-		return nil, fmt.Errorf("it is no archive: %w: %w", ErrNoImages, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoImages, err)
 	}
 	defer done()
 	a := &archive{entries: map[string]entryOf{}}
@@ -125,11 +130,11 @@ func readArchive(ctx context.Context, r io.Reader) (*archive, error) {
 		case errors.Is(err, io.EOF) && n > 0:
 			return a, nil
 		case err != nil && n == 0:
-			return nil, fmt.Errorf("it is no archive: %w: %w", ErrNoImages, err)
+			return nil, fmt.Errorf("%w: %w", ErrNoImages, err)
 		case err != nil:
-			return nil, fmt.Errorf("it is damaged or cut off: %w", err)
+			return nil, fmt.Errorf("is damaged or cut off: %w", err)
 		case n == maxEntries:
-			return nil, fmt.Errorf("it has more than %d files", maxEntries)
+			return nil, fmt.Errorf("has more than %d files", maxEntries)
 		}
 		if err := a.add(h, t); err != nil {
 			return nil, err
@@ -147,7 +152,7 @@ func (a *archive) add(h *tar.Header, r io.Reader) error {
 	case tar.TypeReg:
 		data, err := a.keep(h.Size, r)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%w, in %s", err, name)
 		}
 		a.entries[name] = entryOf{size: h.Size, data: data}
 	}
@@ -161,7 +166,7 @@ func (a *archive) keep(size int64, r io.Reader) ([]byte, error) {
 	}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(r, first); err != nil {
-		return nil, fmt.Errorf("it is cut off: %w", err)
+		return nil, fmt.Errorf("is cut off: %w", err)
 	}
 	if !strings.Contains("{[ \t\r\n", string(first)) {
 		return nil, nil
@@ -169,10 +174,10 @@ func (a *archive) keep(size int64, r io.Reader) ([]byte, error) {
 	data := make([]byte, size)
 	data[0] = first[0]
 	if a.kept += len(data); a.kept > maxKept {
-		return nil, fmt.Errorf("the archive has more than %d MiB of manifests", maxKept>>20)
+		return nil, fmt.Errorf("has more than %d MiB of manifests", maxKept>>20)
 	}
 	if _, err := io.ReadFull(r, data[1:]); err != nil {
-		return nil, fmt.Errorf("it is cut off: %w", err)
+		return nil, fmt.Errorf("is cut off: %w", err)
 	}
 	return data, nil
 }

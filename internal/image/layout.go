@@ -18,6 +18,14 @@ import (
 // ErrNoImages: a directory or a file does not hold images at all.
 var ErrNoImages = errors.New("no images here")
 
+// noImages is an ErrNoImages that says what there is instead.
+type noImages string
+
+func (e noImages) Error() string { return string(e) }
+
+// Is implements errors.Is.
+func (noImages) Is(target error) bool { return target == ErrNoImages }
+
 // Choice says which image is meant, where there are several.
 type Choice struct {
 	Platform Platform // the zero Platform takes what is there once
@@ -36,7 +44,7 @@ func DescribeLayout(ctx context.Context, dir string, c Choice) (Description, err
 	defer root.Close()
 	raw, err := readFile(root, "index.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return Description{}, fmt.Errorf("read OCI layout %s: it has no index.json: %w", dir, ErrNoImages)
+		return Description{}, noImages(dir + " is no OCI layout: it has no index.json")
 	}
 	if err != nil {
 		return Description{}, fmt.Errorf("read OCI layout %s: %w", dir, err)

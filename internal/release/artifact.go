@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/build"
@@ -27,7 +26,6 @@ type artifact struct {
 	local     image.Local        // what was verified in the engine
 	remote    *image.Description // what was verified in the registry
 	reused    bool               // an earlier run of the same commit made it
-	auth      func(context.Context) (Registry, error)
 }
 
 // reference is the digest-pinned reference, once it is known.
@@ -96,12 +94,16 @@ func relativeTo(dir, path string) string {
 // tree is clean, the tag exists, and its labels name this commit and the same
 // inputs.
 func (r *Run) reusable(ctx context.Context) (*image.Description, error) {
-	if r.Rebuild || r.Source.Commit == "" || r.Source.Dirty || len(r.Tags) == 0 {
+	if r.Rebuild || r.Build.NoCache || r.Build.Pull || r.Source.Commit == "" || r.Source.Dirty || len(r.Tags) == 0 {
 		return nil, nil
 	}
-	digest, found, err := image.Tagged(ctx, r.ECR, r.pre.repo, r.Tags[0])
-	if err != nil || !found {
-		return nil, fromAWS(err, "look for the tag "+r.Tags[0], "ecr:DescribeImages")
+	digest := ""
+	for _, tag := range r.Tags { // one that is missing, or names another image, has to be pushed
+		at, found, err := image.Tagged(ctx, r.ECR, r.pre.repo, tag)
+		if err != nil || !found || digest != "" && at != digest {
+			return nil, fromAWS(err, "look for the tag "+tag, "ecr:DescribeImages")
+		}
+		digest = at
 	}
 	reg, err := r.registry(ctx)
 	if err != nil {
@@ -366,5 +368,3 @@ func shortDigest(d string) string {
 func describePlatform(p image.Platform, what string) string {
 	return fmt.Sprintf("%s is %s", what, p)
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -42,8 +43,11 @@ func fromAWS(err error, doing, permission string) error {
 	case code == "ClusterNotFoundException":
 		return event.Fail(event.CodeNotFound, "cannot "+doing+": the cluster does not exist").Because(err)
 	case throttled(err):
-		return event.Fail(event.CodeInternal, "cannot "+doing+": AWS throttles this account").Because(err).
+		return event.Fail(event.CodeUnavailable, "cannot "+doing+": AWS throttles this account").Because(err).
 			Hint("other tools may be polling the same account; try again in a minute")
+	case code == "" && errors.As(err, new(*url.Error)):
+		return event.Fail(event.CodeUnavailable, "cannot "+doing+": AWS cannot be reached").Because(err).
+			Hint("check the network, and the region's spelling: a mistyped region is a host name that does not exist")
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -56,7 +56,11 @@ func (r *Run) interrupt(ctx context.Context) {
 	r.result.Failure = f
 	if r.deployed == nil {
 		r.dropUnused(ctx)
-		f.See("nothing was deployed")
+		if r.unsure {
+			f.See("UpdateService was sent and not answered: the deployment may begin all the same").Try(r.command("watch"), r.command("status"))
+		} else {
+			f.See("nothing was deployed")
+		}
 		if r.pre.service.ServiceName != nil {
 			r.result.Serving, r.result.ServingNow = ServingARN(r.pre.service), Serves(r.pre.service)
 		}
@@ -70,7 +74,7 @@ func (r *Run) interrupt(ctx context.Context) {
 	case sig.Hangup && r.OnInterrupt != InterruptRollback, r.OnInterrupt == InterruptDetach:
 		r.detach(f)
 	case r.Terminal && r.OnInterrupt == InterruptAuto:
-		if r.secondCtrlC() {
+		if r.goal != nil && !r.NoRollback && !r.NeverRollBack && r.secondCtrlC() {
 			r.rollBackNow(context.WithoutCancel(ctx), f)
 			return
 		}

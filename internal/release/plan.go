@@ -18,7 +18,6 @@ const newImage = "sha256:(known after the build)"
 func (r *Run) Plan(ctx context.Context, exitCode bool) event.Result {
 	r.began = r.now()
 	r.result = event.Result{Command: r.Command, Cluster: r.Cluster, Service: r.Service}
-	r.DryRun = true
 	r.run(ctx, []stage{releaseStages[0], {name: "plan", run: (*Run).plan}})
 	if r.result.Outcome == "" {
 		r.result.Outcome, r.result.ExitCode = event.Planned, event.ExitOK

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/weelo/weelo-deploy/internal/build"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/image"
@@ -22,7 +21,6 @@ import (
 // was written.
 type preflight struct {
 	account          string
-	caller           string
 	service          types.Service
 	ledger           history.Ledger
 	current          *taskdef.Definition // the service's task definition
@@ -31,7 +29,6 @@ type preflight struct {
 	targetDefinition *taskdef.Definition
 	passed           []history.Passed
 	repo             image.Repository
-	native           *build.Nativeness
 	replaces         string // the deployment in progress that --supersede replaces
 }
 
@@ -97,7 +94,7 @@ func (r *Run) identify(ctx context.Context, emit event.Emit) error {
 		err = event.Fail(event.CodeWrongAccount, fmt.Sprintf("the credentials belong to account %s, the configuration wants %s", account, r.Account)).
 			Hint("choose the right profile (AWS_PROFILE), or correct account in weelo-deploy.yaml").Try("aws sts get-caller-identity")
 	}
-	r.pre.account, r.pre.caller = account, caller
+	r.pre.account = account
 	report(emit, "identity", "account "+account+" as "+history.Short(caller), err)
 	return err
 }
@@ -324,10 +321,8 @@ func (r *Run) checkEngine(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n, err := builder.Check(ctx, r.Build)
-	if err != nil {
+	if _, err := builder.Check(ctx, r.Build); err != nil {
 		return "", err
 	}
-	r.pre.native = &n
 	return "builds natively for " + r.Build.Platform, nil
 }

@@ -118,7 +118,6 @@ type Settings struct {
 	Rebuild       bool
 	RequireClean  bool
 	KeepFailed    bool
-	DryRun        bool
 	OnInterrupt   OnInterrupt
 	Terminal      bool // somebody can press Ctrl-C twice
 	By            string

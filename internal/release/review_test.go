@@ -135,6 +135,42 @@ func TestRollbackByHandJoinsARollbackUnderWay(t *testing.T) {
 	})
 }
 
+// A rollback that was asked for begins between our two looks at the service.
+func TestRollbackByHandFollowsARollbackThatBeginsMeanwhile(t *testing.T) {
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:27": {StopTakes: 2 * time.Second}, "backend:37": {StopTakes: 3 * time.Second}})
+	w.deploy("37", nil)
+	w.until(func(s types.Service) bool { return s.Deployments[0].RunningCount > 0 })
+	w.at("preflight", event.Done, func() {
+		w.stopDeployment()
+		w.until(func(s types.Service) bool { return strings.HasSuffix(aws.ToString(s.TaskDefinition), ":27") })
+	})
+	w.want(w.run(w.bare("rollback")).Rollback(t.Context(), "", false), 0, event.RolledBack, "", "27")
+}
+
+// stopDeployment is somebody else's StopServiceDeployment.
+func (w *world) stopDeployment() {
+	_, err := w.ecs.StopServiceDeployment(context.Background(), &ecs.StopServiceDeploymentInput{
+		ServiceDeploymentArn: w.service().CurrentServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback})
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) until(f func(types.Service) bool) {
+	every := time.NewTicker(5 * time.Millisecond)
+	defer every.Stop()
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	for !f(w.service()) {
+		select {
+		case <-every.C:
+		case <-limit.C:
+			w.t.Error("the service does not come to what is waited for")
+			return
+		}
+	}
+}
+
 // watch concludes a release whose rollback somebody's kill or cancel left alone.
 func TestWatchConcludesARollbackUnderWay(t *testing.T) {
 	for name, rule := range map[string]string{
@@ -372,14 +408,8 @@ func TestWatchDoesNotRollBackSomebodysRedeployOfOurRevision(t *testing.T) {
 func TestWatchOfSomebodysRollbackWritesNothing(t *testing.T) {
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:27": {StopTakes: 2 * time.Second}, "backend:37": {StopTakes: 3 * time.Second}})
 	w.deploy("37", nil)
-	every := time.NewTicker(5 * time.Millisecond)
-	defer every.Stop()
-	for w.service().Deployments[0].RunningCount == 0 {
-		<-every.C
-	}
-	if _, err := w.ecs.StopServiceDeployment(t.Context(), &ecs.StopServiceDeploymentInput{ServiceDeploymentArn: w.service().CurrentServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback}); err != nil {
-		t.Fatal(err)
-	}
+	w.until(func(s types.Service) bool { return s.Deployments[0].RunningCount > 0 })
+	w.stopDeployment()
 	w.want(w.run(w.bare("watch")).Resume(t.Context(), false), 3, event.RolledBack, event.CodeECSRolledBack, "27")
 	if n := w.count("TagResource") + w.count("UntagResource") + w.count("DeregisterTaskDefinition"); n != 0 {
 		t.Errorf("%d calls wrote about somebody else's deployment", n)

@@ -195,35 +195,45 @@ func (r *Run) rollbackDeploy(ctx context.Context) (string, error) {
 		return "", skip("a rollback is in progress")
 	}
 	now, err := r.site().Read(ctx)
+	if err == nil {
+		err = acceptable(now)
+	}
 	if err != nil {
 		return "", err
 	}
-	p := history.Primary(now)
-	if was := history.Primary(r.pre.service); aws.ToString(p.Id) != aws.ToString(was.Id) {
-		return "", event.Fail(event.CodeChanged, fmt.Sprintf("somebody deployed %s meanwhile (%s)", shortARN(p.TaskDefinition), aws.ToString(p.Id))).
+	was, p := history.Primary(r.pre.service), history.Primary(now)
+	r.deployed = &deployed{ID: aws.ToString(was.Id), TaskDefinition: aws.ToString(was.TaskDefinition), CreatedAt: aws.ToTime(was.CreatedAt)}
+	switch {
+	case aws.ToString(p.Id) == r.deployed.ID:
+		err = r.startBack(ctx, now)
+	case r.isGoal(aws.ToString(p.TaskDefinition)): // somebody was faster, or a rollback that was asked for has begun
+		r.back.ret = &health.Return{Cluster: r.Cluster, Service: r.Service, Target: aws.ToString(p.TaskDefinition), Deployment: aws.ToString(p.Id), Abandoned: r.deployed.ID}
+	default:
+		err = event.Fail(event.CodeChanged, fmt.Sprintf("somebody deployed %s meanwhile (%s)", shortARN(p.TaskDefinition), aws.ToString(p.Id))).
 			See("now: "+Serves(now)).Try(r.command("status"), r.command("rollback"))
 	}
-	r.deployed = &deployed{ID: aws.ToString(p.Id), TaskDefinition: aws.ToString(p.TaskDefinition), CreatedAt: aws.ToTime(p.CreatedAt)}
-	if ProgressOf(now, r.now()) != Settled {
-		call, cancel := inFlight(ctx)
-		defer cancel()
-		ret, err := r.callBack(call)
-		if err != nil {
-			r.deployed = nil
-			return "", err
-		}
-		if ret == nil {
-			r.deployed = nil
-			return "", event.Fail(event.CodeChanged, "another deployment took over").Try(r.command("status"))
-		}
-		r.back.ret = ret
-	} else if err := r.deployTarget(ctx, &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: &r.goal.Deploy, ForceNewDeployment: true}); err != nil {
+	if err != nil {
 		r.deployed = nil
 		return "", err
 	}
 	r.goingBack = true
 	r.result.Deployment, r.result.TaskDefinition = r.back.ret.Deployment, r.back.ret.Target
 	return history.Name(r.back.ret.Target) + " is being deployed", nil
+}
+
+// startBack sends the service back from the deployment that preflight saw.
+func (r *Run) startBack(ctx context.Context, now types.Service) error {
+	if ProgressOf(now, r.now()) == Settled {
+		return r.deployTarget(ctx, &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: &r.goal.Deploy, ForceNewDeployment: true})
+	}
+	call, cancel := inFlight(ctx)
+	defer cancel()
+	ret, err := r.callBack(call)
+	if err == nil && ret == nil {
+		err = event.Fail(event.CodeChanged, "another deployment took over").Try(r.command("status"))
+	}
+	r.back.ret = ret
+	return err
 }
 
 func (r *Run) deployTarget(ctx context.Context, in *ecs.UpdateServiceInput) error {

@@ -141,4 +141,6 @@ func describe(b *native.Binary) string {
 }
 
 // want is what a file has to be to be loaded by a process.
-func (j *judge) want(c native.CLib) string { return strings.TrimSpace(j.target.String() + " " + string(c)) }
+func (j *judge) want(c native.CLib) string {
+	return strings.TrimSpace(j.target.String() + " " + string(c))
+}

@@ -58,7 +58,7 @@ func (r *reader) plan(ctx context.Context, p plan, open func(name string) (io.Re
 	for i, name := range p.files {
 		a.layers = append(a.layers, Layer{
 			Digest: p.digestOf(i),
-			Open: func(context.Context) (io.ReadCloser, error) { return open(name) },
+			Open:   func(context.Context) (io.ReadCloser, error) { return open(name) },
 		})
 	}
 	return a.layersOf(ctx, r, p.config)

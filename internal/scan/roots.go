@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -221,7 +220,11 @@ func (j *judge) binaryRoot(p string, b *native.Binary, by string) {
 	if base := path.Base(p); slices.Contains([]string{"sh", "bash", "dash", "ash", "busybox"}, base) {
 		j.shell = true
 	}
+	l := langOf(p)
 	if !b.Runs(j.target.OS, j.target.Arch) {
+		if l != "" && j.procs[l].path == "" {
+			j.procs[l] = process{path: p, clib: j.clib, runs: true}
+		}
 		j.add(Finding{
 			Level: Error, Rule: "entrypoint-machine", Path: p, What: describe(b), Want: j.target.String(), LoadedBy: by,
 			Why: `the kernel answers "exec format error"`, Mend: machineMend(j.target),
@@ -237,7 +240,7 @@ func (j *judge) binaryRoot(p string, b *native.Binary, by string) {
 		f.Level, f.LoadedBy = Error, p
 		j.add(f)
 	}
-	if l := langOf(p); l != "" && j.procs[l].path == "" {
+	if l != "" && j.procs[l].path == "" {
 		j.procs[l] = process{path: p, clib: clib, mapped: mapped, runs: true}
 	}
 }
@@ -312,5 +315,3 @@ func (j *judge) lookPath(w string) (string, *rootfs.Node) {
 	}
 	return "", nil
 }
-
-var _ = fmt.Sprint

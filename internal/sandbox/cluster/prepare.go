@@ -96,6 +96,7 @@ func (c *Cluster) checkLogs(o *owner) *startError {
 		if c.cfg.Logs.HasGroup(group) {
 			continue
 		}
+		//lint:ignore ST1005 these are the words of CloudWatch Logs
 		err := errors.New("ResourceNotFoundException: The specified log group does not exist.")
 		if l.Options["awslogs-create-group"] == "true" {
 			err = c.cfg.Logs.CreateGroup(group)

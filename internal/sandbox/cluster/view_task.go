@@ -102,6 +102,7 @@ func (c *Cluster) viewTask(t taskRef, tags bool) types.Task {
 		StoppingAt: at(s.Stopping), ExecutionStoppedAt: at(s.ExecutionStopped), StoppedAt: at(s.StoppedAt),
 		StopCode:    types.TaskStopCode(s.StopCode),
 		Attachments: c.attachments(t), Attributes: architecture(def),
+		//lint:ignore SA1019 ECS still answers with the empty list
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{}, InferenceAcceleratorOverrides: []types.InferenceAcceleratorOverride{}},
 		Version:   s.Version,
 	}

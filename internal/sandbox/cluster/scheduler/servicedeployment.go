@@ -56,11 +56,6 @@ func (d *ServiceDeployment) Ended() bool {
 	return false
 }
 
-// rollingBack reports whether a rollback is asked for or under way.
-func (d *ServiceDeployment) rollingBack() bool {
-	return d.Status == SDRollbackRequested || d.Status == SDRollbackInProgress
-}
-
 // Current is the latest service deployment, or nil.
 func (s *Service) Current() *ServiceDeployment {
 	if len(s.ServiceDeployments) == 0 {
