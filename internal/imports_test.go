@@ -28,11 +28,16 @@ var allowed = map[string][]string{
 
 	"internal/image/imagetest": {},
 
-	"internal/trial":   {"internal/engine", "internal/event"},
-	"internal/health":  {"internal/event"},
-	"internal/config":  {"internal/event", "internal/nearest", "internal/redact"},
-	"internal/output":  {"internal/event", "internal/nearest", "internal/redact"},
-	"internal/release": {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/image", "internal/nearest", "internal/taskdef"},
+	"internal/trial":         {"internal/engine", "internal/event"},
+	"internal/health":        {"internal/event"},
+	"internal/config":        {"internal/event", "internal/nearest", "internal/redact"},
+	"internal/output":        {"internal/event", "internal/nearest", "internal/redact"},
+	"internal/scan":          {"internal/event", "internal/scan/layer", "internal/scan/native", "internal/scan/rootfs"},
+	"internal/scan/native":   {},
+	"internal/scan/layer":    {"internal/scan/native"},
+	"internal/scan/rootfs":   {"internal/scan/layer"},
+	"internal/scan/scantest": {},
+	"internal/release":       {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/image", "internal/nearest", "internal/taskdef", "internal/trial"},
 }
 
 // sandboxMay is what the packages of the sandbox may import besides each other:

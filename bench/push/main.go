@@ -63,11 +63,11 @@ func bench(ctx context.Context, w io.Writer, runs, mb, layers int) (met bool, er
 	if err != nil {
 		return false, err
 	}
-	id, err := load(ctx, e, mb, layers)
+	name, err := load(ctx, e, mb, layers)
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, e.RemoveImage(context.WithoutCancel(ctx), id)) }()
+	defer func() { err = errors.Join(err, e.RemoveImage(context.WithoutCancel(ctx), name)) }()
 	fmt.Fprintf(w, "image: %d MB in %d layers; engine %s, %d processors; registry on loopback\n", mb, layers, info.Version, info.CPUs)
 	sides := []side{&ours{e}}
 	docker, err := exec.LookPath("docker")
@@ -78,7 +78,7 @@ func bench(ctx context.Context, w io.Writer, runs, mb, layers int) (met bool, er
 	}
 	took := map[string]*times{}
 	for i := range runs + 1 {
-		if err := pair(ctx, w, sides, id, i, took); err != nil {
+		if err := pair(ctx, w, sides, name, i, took); err != nil {
 			return false, err
 		}
 	}
@@ -90,13 +90,13 @@ type times struct{ cold, warm []time.Duration }
 
 // pair runs each side once, cold and warm. The zeroth pair is not counted: the
 // engine learns the layers' digests in it.
-func pair(ctx context.Context, w io.Writer, sides []side, id string, i int, took map[string]*times) error {
+func pair(ctx context.Context, w io.Writer, sides []side, name string, i int, took map[string]*times) error {
 	order := slices.Clone(sides)
 	if i%2 == 1 {
 		slices.Reverse(order)
 	}
 	for _, s := range order {
-		cold, warm, err := measure(ctx, s, id)
+		cold, warm, err := measure(ctx, s, name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name(), err)
 		}
@@ -118,20 +118,20 @@ func pair(ctx context.Context, w io.Writer, sides []side, id string, i int, took
 }
 
 // measure pushes to a registry of its own, twice.
-func measure(ctx context.Context, s side, id string) (cold, warm time.Duration, err error) {
+func measure(ctx context.Context, s side, name string) (cold, warm time.Duration, err error) {
 	r, err := serve()
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	undo, err := s.prepare(ctx, id, r)
+	undo, err := s.prepare(ctx, name, r)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, undo()) }()
 	for _, d := range []*time.Duration{&cold, &warm} {
 		began := time.Now()
-		if err := s.push(ctx, id, r); err != nil {
+		if err := s.push(ctx, name, r); err != nil {
 			return 0, 0, err
 		}
 		*d = time.Since(began)

@@ -27,8 +27,8 @@ const (
 // side pushes an image. Only push is timed.
 type side interface {
 	name() string
-	prepare(ctx context.Context, id string, r *served) (undo func() error, err error)
-	push(ctx context.Context, id string, r *served) error
+	prepare(ctx context.Context, name string, r *served) (undo func() error, err error)
+	push(ctx context.Context, name string, r *served) error
 }
 
 // ours is what the stage push does.
@@ -40,9 +40,9 @@ func (*ours) prepare(context.Context, string, *served) (func() error, error) {
 	return func() error { return nil }, nil
 }
 
-func (o *ours) push(ctx context.Context, id string, r *served) error {
+func (o *ours) push(ctx context.Context, name string, r *served) error {
 	auth := engine.Auth{Username: r.user, Password: r.password, Server: r.host}
-	p := image.PushRequest{ImageID: id, Repository: r.host + "/" + repository, Tags: []string{tag}, Auth: auth}
+	p := image.PushRequest{ImageID: name, Repository: r.host + "/" + repository, Tags: []string{tag}, Auth: auth}
 	digest, err := image.Push(ctx, o.e, p, event.Discard)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ type theirs struct{ docker string }
 
 func (*theirs) name() string { return theirName }
 
-func (t *theirs) prepare(ctx context.Context, id string, r *served) (func() error, error) {
+func (t *theirs) prepare(ctx context.Context, name string, r *served) (func() error, error) {
 	login := base64.StdEncoding.EncodeToString([]byte(r.user + ":" + r.password))
 	config, err := json.Marshal(map[string]any{"auths": map[string]any{r.host: map[string]string{"auth": login}}})
 	if err != nil {
@@ -66,7 +66,7 @@ func (t *theirs) prepare(ctx context.Context, id string, r *served) (func() erro
 		return nil, err
 	}
 	undo := func() error { return t.run(context.WithoutCancel(ctx), r, "rmi", r.reference()) }
-	return undo, t.run(ctx, r, "tag", id, r.reference())
+	return undo, t.run(ctx, r, "tag", name, r.reference())
 }
 
 func (t *theirs) push(ctx context.Context, _ string, r *served) error {

@@ -13,13 +13,13 @@ import (
 
 // releaseFlags are the flags of release and plan.
 type releaseFlags struct {
-	image, target, base, tolerate, onInterrupt     string
-	tags, buildArgs                                []string
-	dryRun, sandbox, noTrial, noRollback           bool
-	redeploy, rebuild, wait, supersede, keepFailed bool
-	allowEmulation, exitCode, noCache, pull        bool
-	timeout, bake, waitTimeout                     time.Duration
-	sandboxEnv                                     string
+	image, target, base, tolerate, onInterrupt              string
+	tags, buildArgs                                         []string
+	dryRun, sandbox, noTrial, noRollback                    bool
+	moveTag, redeploy, rebuild, wait, supersede, keepFailed bool
+	allowEmulation, exitCode, noCache, pull                 bool
+	timeout, bake, waitTimeout                              time.Duration
+	sandboxEnv                                              string
 }
 
 func (f *releaseFlags) register(cmd *cobra.Command) {
@@ -32,6 +32,7 @@ func (f *releaseFlags) register(cmd *cobra.Command) {
 	p.StringVar(&f.target, "target", "", "`STAGE` of the Dockerfile to build")
 	p.BoolVar(&f.sandbox, "sandbox", false, "rehearse in a sandbox on this machine; production cannot be reached")
 	p.StringVar(&f.sandboxEnv, "sandbox-env", "", "with --sandbox: real environment values from `FILE` (NAME=value lines) instead of placeholders")
+	p.BoolVar(&f.moveTag, "move-tag", false, "push also a tag that the serving revision or the rollback target names")
 	p.BoolVar(&f.noTrial, "no-trial", false, "do not start the image once before the push")
 	p.BoolVar(&f.noRollback, "no-rollback", false, "go on without a rollback target, and never roll back")
 	p.BoolVar(&f.redeploy, "redeploy", false, "deploy also when nothing changed")

@@ -79,6 +79,7 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 		Timeout: c.Release.Timeout, Bake: c.Release.Bake, Tolerate: tolerate,
 		NoRollback: f.noRollback, NeverRollBack: c.Release.Rollback == "never", Backstop: c.Release.Backstop != "keep",
 		Wait: f.wait, WaitTimeout: f.waitTimeout, Supersede: f.supersede, Redeploy: f.redeploy, Rebuild: f.rebuild,
+		MoveTag: f.moveTag, NoTrial: f.noTrial, Trial: release.Trial{Seconds: c.Verify.Trial.Seconds, Env: c.Verify.Trial.Env},
 		RequireClean: c.Release.RequireClean, KeepFailed: f.keepFailed,
 		OnInterrupt: release.OnInterrupt(f.onInterrupt), Terminal: s.app.interactive(), By: s.app.who(), RunID: strings.ToLower(rand.Text()[:12]),
 	}
@@ -110,6 +111,7 @@ func buildRequest(c *config.Config, src build.Source, noCache, pull bool) build.
 		Context: c.Build.Context, Dockerfile: c.Build.Dockerfile, Platform: c.Build.Platform, Target: c.Build.Target,
 		Args: c.Build.Args, Labels: build.Labels(src, c.Build.Labels), SSH: c.Build.SSH,
 		NoCache: noCache, Pull: pull, AllowEmulation: c.Build.AllowEmulation,
+		Contexts: c.Build.Contexts, CacheFrom: c.Build.CacheFrom, CacheTo: c.Build.CacheTo,
 	}
 	for _, sec := range c.Build.Secrets {
 		req.Secrets = append(req.Secrets, build.Secret{ID: sec.ID, File: sec.File, Env: sec.Env})

@@ -58,6 +58,9 @@ func DescribeTar(ctx context.Context, r io.Reader, ref string, c Choice) (Descri
 		return Description{}, fmt.Errorf("read archive %s: %w", ref, err)
 	}
 	saved, err := a.read("manifest.json")
+	if errors.Is(err, fs.ErrNotExist) && a.cut {
+		return Description{}, notRunnable(ref, v1.Hash{}, "its archive is cut off, before index.json and manifest.json")
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Description{}, noImages(ref + " is an archive without images: it has neither index.json nor manifest.json")
 	}
@@ -103,6 +106,19 @@ func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 type archive struct {
 	entries map[string]entryOf
 	kept    int
+	cut     bool // it has no end mark: a tar that was cut off between two files reads well
+}
+
+// untilEOF notices that a stream ended by itself.
+type untilEOF struct {
+	io.Reader
+	reached bool
+}
+
+func (u *untilEOF) Read(b []byte) (int, error) {
+	n, err := u.Reader.Read(b)
+	u.reached = u.reached || n == 0 && err == io.EOF
+	return n, err
 }
 
 // entryOf is one file of an archive.
@@ -120,7 +136,8 @@ func readArchive(ctx context.Context, r io.Reader) (*archive, error) {
 	}
 	defer done()
 	a := &archive{entries: map[string]entryOf{}}
-	t := tar.NewReader(plain)
+	stream := &untilEOF{Reader: plain}
+	t := tar.NewReader(stream)
 	for n := 0; ; n++ {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -128,6 +145,7 @@ func readArchive(ctx context.Context, r io.Reader) (*archive, error) {
 		h, err := t.Next()
 		switch {
 		case errors.Is(err, io.EOF) && n > 0:
+			a.cut = stream.reached
 			return a, nil
 		case err != nil && n == 0:
 			return nil, fmt.Errorf("%w: %w", ErrNoImages, err)

@@ -171,6 +171,10 @@ func TestDescribeTar_NoArchive(t *testing.T) {
 	if err == nil || errors.Is(err, ErrNoImages) || !strings.Contains(err.Error(), "damaged or cut off") {
 		t.Errorf("DescribeTar of half an archive = %v", err)
 	}
+	_, err = DescribeTar(t.Context(), bytes.NewReader(whole[:600]), "x", Choice{}) // between two files
+	if err == nil || errors.Is(err, ErrNoImages) || !strings.Contains(err.Error(), "cut off, before index.json") {
+		t.Errorf("DescribeTar of an archive that ends too early = %v", err)
+	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	cancel(why)

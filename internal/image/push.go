@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +92,8 @@ func pushTag(ctx context.Context, e PushEngine, p PushRequest, tag string, emit 
 }
 
 // borrow gives the image the reference for as long as the push lasts. What the
-// reference named before, it names again afterwards.
+// reference named before, it names again afterwards. An image without another name
+// keeps the reference: an engine removes an image with its last one.
 func borrow(ctx context.Context, e PushEngine, id, ref string) (restore func(), err error) {
 	image, err := e.Image(ctx, id)
 	if err != nil {
@@ -104,6 +106,7 @@ func borrow(ctx context.Context, e PushEngine, id, ref string) (restore func(), 
 	if before.ID == image.ID {
 		return func() {}, nil
 	}
+	last := !hasOther(image, ref)
 	if err := e.Tag(ctx, image.ID, ref); err != nil {
 		return nil, err
 	}
@@ -114,8 +117,20 @@ func borrow(ctx context.Context, e PushEngine, id, ref string) (restore func(), 
 			_ = e.Tag(ctx, before.ID, ref) // a stale local name is all that can remain
 			return
 		}
-		_ = e.Untag(ctx, ref)
+		if !last {
+			_ = e.Untag(ctx, ref)
+		}
 	}, nil
+}
+
+// hasOther reports whether the image has a name that stays when ref is removed: a
+// tag, or a digest in another repository. The digests of ref's own repository go
+// with its last tag (moby/moby, daemon/images/image_delete.go).
+func hasOther(i engine.Image, ref string) bool {
+	repository := ref[:strings.LastIndex(ref, ":")]
+	return len(i.RepoTags) > 0 || slices.ContainsFunc(i.RepoDigests, func(d string) bool {
+		return !strings.HasPrefix(d, repository+"@")
+	})
 }
 
 // How often a push is tried, and how long the first pause is; each further one

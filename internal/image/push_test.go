@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/engine/enginetest"
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/image/imagetest"
 )
 
 // fakeEngine has images by reference, and pushes as it is told.
@@ -29,15 +31,21 @@ type fakeEngine struct {
 }
 
 func (f *fakeEngine) Image(_ context.Context, ref string) (engine.Image, error) {
-	for _, id := range f.images {
-		if id == ref {
-			return engine.Image{ID: id}, nil
+	var i engine.Image
+	for name, id := range f.images {
+		if id == ref || name == ref {
+			i.ID = id
 		}
 	}
-	if id, ok := f.images[ref]; ok {
-		return engine.Image{ID: id}, nil
+	if i.ID == "" {
+		return engine.Image{}, fmt.Errorf("inspect %s: %w", ref, engine.ErrNotFound)
 	}
-	return engine.Image{}, fmt.Errorf("inspect %s: %w", ref, engine.ErrNotFound)
+	for name, id := range f.images {
+		if id == i.ID {
+			i.RepoTags = append(i.RepoTags, name)
+		}
+	}
+	return i, nil
 }
 
 func (f *fakeEngine) Tag(_ context.Context, id, ref string) error { f.images[ref] = id; return nil }
@@ -279,6 +287,31 @@ func TestPush_RealEngine(t *testing.T) {
 	d, err := NewRemote(engine.Auth{}, nil).Describe(t.Context(), p.Repository+"@"+digest, amd64)
 	if err != nil || d.ConfigDigest != l.ConfigDigest {
 		t.Errorf("pushed config %s, %v; verified %s", d.ConfigDigest, err, l.ConfigDigest)
+	}
+}
+
+// TestPush_RealEngineNamelessImage: an engine removes an image with its last name,
+// which must not be the one that Push lent it.
+func TestPush_RealEngineNamelessImage(t *testing.T) {
+	t.Parallel()
+	e := enginetest.Open(t)
+	c := imagetest.New()
+	c.Top = c.Image(imagetest.Image{Labels: map[string]string{"test": enginetest.Name(t)}})
+	ids, err := e.Load(t.Context(), bytes.NewReader(saved(t, c)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := ids[0]
+	enginetest.Remove(t, e, id)
+	p := PushRequest{ImageID: id, Repository: server(t, nil) + "/x", Tags: []string{"v1", "v2"}}
+	for range 2 {
+		if _, err := Push(t.Context(), e, p, event.Discard); err != nil {
+			t.Fatal(err)
+		}
+		i, err := e.Image(t.Context(), id)
+		if err != nil || len(i.RepoTags) != 1 {
+			t.Errorf("the image after Push = %+v, %v; want it there, under one name", i, err)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/image"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
+	"github.com/weelo/weelo-deploy/internal/trial"
 )
 
 // ECS is what a release needs of the ECS API.
@@ -46,7 +47,8 @@ type ECS interface {
 type Engine interface {
 	image.LocalEngine
 	image.PushEngine
-	Info(context.Context) (engine.Info, error)
+	trial.Engine
+	trial.Machine
 	Untag(ctx context.Context, ref string) error
 }
 
@@ -59,6 +61,7 @@ type Builder interface {
 // Registry reads manifests from the image registry.
 type Registry interface {
 	Describe(ctx context.Context, ref string, want image.Platform) (image.Description, error)
+	Pin(ctx context.Context, repository, digest string) (tag string, err error)
 }
 
 // Clients are the ways to the outside. The ones that are functions are opened
@@ -75,6 +78,12 @@ type Clients struct {
 	OpenRegistry func(engine.Auth) Registry
 	// Calls counts the AWS API calls made so far.
 	Calls func() int
+}
+
+// Trial says how the image is tried before it is pushed.
+type Trial struct {
+	Seconds int               // 0: the default
+	Env     map[string]string // values instead of placeholders
 }
 
 // OnInterrupt is what a signal does while a deployment of ours is in progress.
@@ -101,6 +110,10 @@ type Settings struct {
 	Build  build.Request
 	Source build.Source
 	Tags   []string // expanded
+
+	MoveTag bool // also a tag that the serving revision or the rollback target names
+	NoTrial bool // do not start the image once before the push
+	Trial   Trial
 
 	Container            string
 	Environment, Secrets map[string]string

@@ -550,3 +550,32 @@ func TestCrashInBakeIsRolledBack(t *testing.T) {
 	res := w.run(release.Settings{Command: "rollback", Cluster: clusterName, Service: serviceName, Pace: fast}).Rollback(t.Context(), "", false)
 	w.want(res, 0, event.RolledBack, "", "26")
 }
+
+// What was verified is what runs: somebody moves the tag between verify and
+// register, and the release deploys the digest that it verified.
+func TestMovedTagDoesNotChangeWhatIsDeployed(t *testing.T) {
+	w := newWorld(t, incident, nil)
+	good, err := w.server.Images().Resolve("weelo-backend", "good", "linux", "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := w.server.Images().Resolve("weelo-backend", "v1", "linux", "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.onEvent = func(r event.Record) {
+		if s, ok := r.Event.(event.Stage); ok && s.Name == "verify" && s.Status == event.Done {
+			if err := w.server.Images().Retag("weelo-backend", other.Digest, []string{"good"}, time.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	res := w.release(w.settings("good"))
+	w.want(res, 0, event.Released, "", "38")
+	if !strings.HasSuffix(res.Image, "@"+good.Digest) {
+		t.Errorf("released %s, want the verified %s", res.Image, good.Digest)
+	}
+	if pin, err := w.server.Images().Resolve("weelo-backend", image.PinTag(good.Digest), "linux", "amd64"); err != nil || pin.Digest != good.Digest {
+		t.Errorf("the tag that never moves is %+v, %v", pin, err)
+	}
+}

@@ -77,6 +77,7 @@ func (j *judge) family(v *inventory, fam family) {
 		}
 		fam.wasm = fam.wasm || strings.Contains(name, "wasm")
 		ch.done = true
+		j.told[ch.dir] = true
 		for _, f := range ch.files {
 			if j.fits(f, clib) {
 				good = append(good, f)
@@ -164,6 +165,7 @@ func (j *judge) orphanGroup(v *inventory, ks []*pkg) {
 	fit := false
 	for _, k := range ks {
 		k.done = true
+		j.told[k.dir] = true
 		for _, f := range k.files {
 			if j.fits(f, j.nodeCLib()) {
 				fit = true

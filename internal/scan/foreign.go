@@ -65,30 +65,23 @@ const maxNotes = 25
 // foreign notes the binaries for other machines that nothing is known to load:
 // cross compilers, firmware, installers' stubs, test data. They harm nothing.
 func (j *judge) foreign() {
-	type group struct {
-		first file
-		n     int
-	}
-	groups := map[string]*group{}
+	groups := map[string][]file{}
 	for p, n := range j.tree.All() {
-		if n.Kind != layer.Binary || j.told[p] || n.Binary.Kind == native.Core || n.Binary.Runs(j.target.OS, j.target.Arch) {
+		if n.Kind != layer.Binary || n.Binary.Kind == native.Core || n.Binary.Runs(j.target.OS, j.target.Arch) || j.told[p] || j.told[place(p)] {
 			continue
 		}
-		key := place(p) + " " + n.Binary.OS + "/" + strings.Join(n.Binary.Archs, "+")
-		if groups[key] == nil {
-			groups[key] = &group{first: file{p, n}}
-		}
-		groups[key].n++
+		groups[place(p)] = append(groups[place(p)], file{p, n})
 	}
 	for i, k := range sortedKeys(groups) {
-		g := groups[k]
 		if i == maxNotes {
-			j.add(Finding{Level: Note, Rule: "foreign", Path: "/", What: fmt.Sprintf("an image with %d more groups of such files", len(groups)-maxNotes)})
+			j.add(Finding{Level: Note, Rule: "foreign", Path: "/", What: fmt.Sprintf("an image with %d more folders of such files", len(groups)-maxNotes)})
 			return
 		}
-		f := Finding{Level: Note, Rule: "foreign", Path: g.first.path, What: describe(g.first.Binary), Why: "nothing that is known to start loads it"}
-		if g.n > 1 {
-			f.Why = fmt.Sprintf("nothing that is known to start loads it; %d files under %s are alike", g.n, place(g.first.path))
+		g := groups[k]
+		f := Finding{Level: Note, Rule: "foreign", Path: g[0].path, What: describe(g[0].Binary), Why: "nothing that is known to start loads it"}
+		if len(g) > 1 {
+			f.Path, f.What = k, fmt.Sprintf("a folder with %d binaries for other machines", len(g))
+			f.Why = "nothing that is known to start loads them: " + list(g)
 		}
 		j.add(f)
 	}

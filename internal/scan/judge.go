@@ -26,7 +26,7 @@ type judge struct {
 	procs map[lang]process // what loads add-ons
 	shell bool             // a script runs at the start, which may run anything
 
-	told map[string]bool // paths that a finding names, which need no other
+	told map[string]bool // files and packages that a finding speaks of, which need no other
 	dup  map[string]bool // findings that were made
 }
 

@@ -29,6 +29,8 @@ type Container struct {
 	MemoryReservationMiB   int
 	CPUUnits               int
 	ReadonlyRootFilesystem bool
+	Init                   bool     // linuxParameters.initProcessEnabled
+	DropCapabilities       []string // linuxParameters.capabilities.drop
 }
 
 // LogConfig says where a container's output goes. Group, StreamPrefix and
@@ -54,7 +56,13 @@ type rawContainer struct {
 	CPU         float64   `json:"cpu"`
 	ReadOnly    bool      `json:"readonlyRootFilesystem"`
 	HealthCheck *struct{} `json:"healthCheck"`
-	Log         *struct {
+	Linux       struct {
+		Init         bool `json:"initProcessEnabled"`
+		Capabilities struct {
+			Drop []string `json:"drop"`
+		} `json:"capabilities"`
+	} `json:"linuxParameters"`
+	Log *struct {
 		Driver  string            `json:"logDriver"`
 		Options map[string]string `json:"options"`
 	} `json:"logConfiguration"`
@@ -76,7 +84,7 @@ func (r rawContainer) container() Container {
 		Environment: map[string]string{}, Secrets: map[string]string{}, HealthCheck: r.HealthCheck != nil,
 		EntryPoint: r.EntryPoint, Command: r.Command, User: r.User, WorkingDirectory: r.WorkDir,
 		MemoryMiB: int(r.Memory), MemoryReservationMiB: int(r.Reservation), CPUUnits: int(r.CPU),
-		ReadonlyRootFilesystem: r.ReadOnly,
+		ReadonlyRootFilesystem: r.ReadOnly, Init: r.Linux.Init, DropCapabilities: r.Linux.Capabilities.Drop,
 	}
 	for _, e := range r.Environment {
 		c.Environment[e.Name] = e.Value

@@ -40,6 +40,7 @@ type head struct {
 	RegisteredAt    timestamp       `json:"registeredAt"`
 	Compatibilities []string        `json:"requiresCompatibilities"`
 	Platform        runtimePlatform `json:"runtimePlatform"`
+	Memory          string          `json:"memory"`
 	Containers      []rawContainer  `json:"containerDefinitions"`
 }
 
@@ -92,6 +93,16 @@ func (d *Definition) RegisteredAt() time.Time { return d.head.RegisteredAt.Time 
 
 // Raw is the definition's JSON as AWS sent it, or as Next wrote it.
 func (d *Definition) Raw() json.RawMessage { return bytes.Clone(d.raw) }
+
+// MemoryMiB is the memory of the task as a whole, in MiB; 0 when it has none. ECS
+// turns whatever was registered ("1 GB") into a number of MiB.
+func (d *Definition) MemoryMiB() int {
+	n, err := strconv.Atoi(d.head.Memory)
+	if err != nil {
+		return 0
+	}
+	return n
+}
 
 // Platform is the definition's runtimePlatform in Go's words ("linux", "amd64").
 // Windows families are kept in AWS's spelling (WINDOWS_SERVER_2022_CORE). set is

@@ -111,6 +111,7 @@ func TestProcessor_Emulated(t *testing.T) {
 		{"a laptop", processor{"GenuineIntel", "", "Intel(R) Core(TM) i7"}, false, "i7"},
 		{"QEMU on another machine", processor{"AuthenticAMD", "TCGTCGTCGTCG", "QEMU Virtual CPU version 2.5+"}, true, "QEMU without hardware virtualization"},
 		{"QEMU's best model", processor{"AuthenticAMD", "TCGTCGTCGTCG", "QEMU TCG CPU version 2.5+"}, true, "QEMU"},
+		{"QEMU as a server", processor{"GenuineIntel", "TCGTCGTCGTCG", "Intel Xeon Processor (Skylake)"}, true, "Skylake"},
 		{"QEMU's name on real hardware", processor{"AuthenticAMD", "KVMKVMKVM", "QEMU Virtual CPU version 2.5+"}, false, "KVM"},
 		{"QEMU that hides", processor{"GenuineIntel", "", "QEMU Virtual CPU version 2.5+"}, true, "emulated by QEMU"},
 		{"Rosetta", processor{"VirtualApple", "", "VirtualApple @ 2.50GHz processor"}, true, "Rosetta"},

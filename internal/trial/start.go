@@ -49,7 +49,7 @@ func (s subject) startFailure(said string) *event.Failure {
 	case noUser.MatchString(said):
 		return fail(fmt.Sprintf("its user %q is not in the image", s.user())).Hint("see USER of the Dockerfile and user of the container in the task definition; a number needs no entry in /etc/passwd")
 	}
-	return fail("the engine refuses it").Hint("when it is the engine's own trouble: --no-trial goes on without a trial run")
+	return fail("the engine refuses it")
 }
 
 // argv is the command line that the container gets: giving an entrypoint takes
@@ -89,7 +89,7 @@ func (s subject) explain(f *event.Failure) *event.Failure {
 	if len(s.env.placeholders) > 0 {
 		f.See("these had a placeholder for their value (verify.trial.env gives others): " + strings.Join(s.env.placeholders, ", "))
 	}
-	return f.Try(s.byHand())
+	return f.Hint("to release all the same, without a trial run: --no-trial").Try(s.byHand())
 }
 
 // byHand is a docker command that does the same. Values that were given are

@@ -15,6 +15,9 @@ func readMachO(b *Binary, c *capture) error {
 	b.OS = "darwin"
 	c.keep(0, 4096)
 	head := make([]byte, 32)
+	if c.size < 28 { // the 32-bit header, the shorter one
+		return damaged("Mach-O header: the file ends in it")
+	}
 	if _, err := c.ReadAt(head[:min(32, c.size)], 0); err != nil {
 		return fmt.Errorf("Mach-O header: %w", err)
 	}
