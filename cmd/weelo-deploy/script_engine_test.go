@@ -162,7 +162,8 @@ func (p *foreignEngine) buildKit(w http.ResponseWriter, r *http.Request) error {
 	h2.SetUnencryptedHTTP2(true)
 	calls := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "buildkit" },
-		Transport: &http.Transport{Protocols: &h2, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		// There is one connection: a second call waits for it instead of dialling.
+		Transport: &http.Transport{Protocols: &h2, MaxConnsPerHost: 1, DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return pipeConn{conn, engineSide, engineSide}, nil
 		}},
 		ModifyResponse: claimARMWorker,

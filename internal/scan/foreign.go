@@ -15,8 +15,9 @@ import (
 func (j *judge) application(v *inventory) {
 	groups := map[string][]file{}
 	for _, f := range v.loose {
-		k := looseKey(f.path)
-		groups[k] = append(groups[k], f)
+		if k := looseKey(f.path); !j.told[f.path] {
+			groups[k] = append(groups[k], f)
+		}
 	}
 	for _, g := range sortedKeys(groups) {
 		var foreign []file

@@ -116,7 +116,7 @@ const (
 func resolveIndex(d documents, t Target) (plan, error) {
 	raw, err := d.document("index.json")
 	if err != nil {
-		return plan{}, fmt.Errorf("it is neither what `docker save` writes nor an OCI layout: %w", err)
+		return plan{}, fmt.Errorf("it has neither manifest.json nor index.json, so it is cut short, or neither what `docker save` writes nor an OCI layout: %w", err)
 	}
 	w := indexWalk{d: d}
 	if err := w.visit("index.json", raw, 0); err != nil {

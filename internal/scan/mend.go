@@ -16,6 +16,13 @@ func machineMend(t Target) []string {
 	}
 }
 
+func machineWhy(b *native.Binary, t Target) string {
+	if t.Arch == "amd64" && b.Runs("linux", "386") {
+		return "not every kernel starts 32-bit programs, and none of the image's 64-bit libraries serve it"
+	}
+	return `the kernel answers "exec format error"`
+}
+
 func loaderMend(asks, has native.CLib) []string {
 	switch {
 	case asks == native.Glibc && has == native.Musl:

@@ -227,7 +227,7 @@ func (j *judge) binaryRoot(p string, b *native.Binary, by string) {
 		}
 		j.add(Finding{
 			Level: Error, Rule: "entrypoint-machine", Path: p, What: describe(b), Want: j.target.String(), LoadedBy: by,
-			Why: `the kernel answers "exec format error"`, Mend: machineMend(j.target),
+			Why: machineWhy(b, j.target), Mend: machineMend(j.target),
 		})
 		return
 	}
@@ -237,7 +237,9 @@ func (j *judge) binaryRoot(p string, b *native.Binary, by string) {
 	}
 	found, mapped := j.closureOf(p, b, clib, nil)
 	for _, f := range found {
-		f.Level, f.LoadedBy = Error, p
+		if f.Level, f.LoadedBy = Error, p; f.Path == p {
+			f.LoadedBy = by
+		}
 		j.add(f)
 	}
 	if l != "" && j.procs[l].path == "" {

@@ -128,14 +128,16 @@ func (r *reader) settle(name, diffID, sum string, facts *layer.Facts) error {
 }
 
 // readBlob reduces a layer's blob and returns the digest of its uncompressed
-// tar. A plain tar that can seek is not read through, and gives no digest.
+// tar. A plain tar that can seek is not read through, and gives no digest,
+// unless it lacks the zeros that end a tar: then only the digest can tell
+// whether it was cut short between two files.
 func readBlob(ctx context.Context, blob io.Reader) (f *layer.Facts, sum string, err error) {
 	z, kind, err := layer.Decompress(blob)
 	if err != nil {
 		return nil, "", err
 	}
 	defer z.Close()
-	if s, ok := z.(io.ReadSeeker); ok && kind == "plain" {
+	if s, ok := z.(io.ReadSeeker); ok && kind == "plain" && ended(s) {
 		f, err = layer.Read(ctx, layer.Skipper(s))
 		return f, "", err
 	}
@@ -149,6 +151,18 @@ func readBlob(ctx context.Context, blob io.Reader) (f *layer.Facts, sum string, 
 		return nil, "", fmt.Errorf("after the last file: %w", err)
 	}
 	return f, sumOf(h), nil
+}
+
+// ended reports whether a tar ends in a block of zeros, and goes back to its
+// beginning.
+func ended(s io.ReadSeeker) bool {
+	var last [512]byte
+	_, err := s.Seek(-int64(len(last)), io.SeekEnd)
+	if err == nil {
+		_, err = io.ReadFull(s, last[:])
+	}
+	_, back := s.Seek(0, io.SeekStart)
+	return err == nil && back == nil && last == [512]byte{}
 }
 
 func sumOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }

@@ -20,12 +20,12 @@ import (
 
 // Limits of one layer. What exceeds them is an error of Read.
 const (
-	maxLog   = 96 << 20  // bytes of all names together, repeated beginnings not counted
-	maxBytes = 200 << 30 // bytes uncompressed: the largest disk that a Fargate task can have
-	maxPath  = 4096      // PATH_MAX: no file system of a container has a longer one
-	maxTexts = 32 << 20  // bytes of all texts that are kept
-	maxRuns  = 200_000   // binaries
-	maxIssue = 100       // problems that are told one by one
+	maxLog    = 96 << 20  // bytes of all names together, repeated beginnings not counted
+	maxBytes  = 200 << 30 // bytes uncompressed: the largest disk that a Fargate task can have
+	maxPath   = 4096      // PATH_MAX: no file system of a container has a longer one
+	maxTexts  = 32 << 20  // bytes of all texts that are kept
+	maxNative = 128 << 20 // bytes of the facts of all binaries
+	maxIssue  = 100       // problems that are told one by one
 )
 
 // Kind is what an entry of a layer is.
@@ -74,8 +74,9 @@ type Facts struct {
 	Files    int              `json:"files"`
 	Bytes    int64            `json:"bytes"` // of the uncompressed tar
 
-	last string // path of the last entry that was added
-	kept int64  // bytes of Texts, Packages and Locks
+	last   string // path of the last entry that was added
+	native int    // bytes of Binaries
+	kept   int64  // bytes of Texts, Packages and Locks
 }
 
 // Problem is a member of a layer that an image must not have.
@@ -163,7 +164,8 @@ func (f *Facts) All() iter.Seq2[Entry, error] {
 type cursor struct {
 	log                          []byte
 	f                            *Facts
-	last                         string
+	last                         string // path of the last entry that was added
+	native                       int    // bytes of Binaries
 	binaries, texts, packs, lock int
 }
 

@@ -150,12 +150,12 @@ func (w *walker) contents(e *Entry, size int64) error {
 }
 
 func (w *walker) binary(e *Entry, f native.Format, head []byte, size int64) error {
-	if len(w.f.Binaries) >= maxRuns {
-		return fmt.Errorf("the layer has more than %d binaries", maxRuns)
-	}
 	b, err := w.bin.Read(f, io.MultiReader(strings.NewReader(string(head)), w.tar), size)
 	if err != nil {
 		return err
+	}
+	if w.f.native += b.Size(); w.f.native > maxNative {
+		return errors.New("the binaries up to here ask for more than can be kept")
 	}
 	if b.Format != "" {
 		e.Kind, e.Binary = Binary, b

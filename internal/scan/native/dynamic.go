@@ -16,6 +16,7 @@ const (
 	maxNeeded   = 1024
 	maxVersion  = 8192
 	maxPathList = 256
+	maxNames    = 256 << 10 // bytes of all names together
 )
 
 // tables is the dynamic section by tag, with what is needed to follow it.
@@ -26,11 +27,12 @@ type tables struct {
 	need  []uint64 // offsets of the names of needed libraries
 	strAt int64    // the strings' place in the file
 	strSz int64
+	room  int // bytes of names that may still be kept
 }
 
 // readDynamic fills in what the dynamic section says.
 func readDynamic(b *Binary, f *elf.File, p *elf.Prog, c *capture) error {
-	t := &tables{f: f, r: c, one: map[elf.DynTag]uint64{}}
+	t := &tables{f: f, r: c, one: map[elf.DynTag]uint64{}, room: maxNames}
 	if err := t.parse(p); err != nil {
 		return fmt.Errorf("dynamic section: %w", err)
 	}
@@ -120,6 +122,9 @@ func (t *tables) text(off uint64) (string, error) {
 			return "", fmt.Errorf("a string: %w", err)
 		}
 		if i := bytes.IndexByte(buf[:n], 0); i >= 0 {
+			if t.room -= i; t.room < 0 {
+				return "", damaged("names of more than %d bytes", maxNames)
+			}
 			return string(buf[:i]), nil
 		}
 		if n < int64(len(buf)) || len(buf) >= maxString {

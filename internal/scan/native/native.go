@@ -94,6 +94,23 @@ func (b *Binary) String() string {
 	return s
 }
 
+// Size is how much the facts take, in bytes, roughly.
+func (b *Binary) Size() int {
+	n := 256 + len(b.Interp) + len(b.Soname) + len(b.Damaged)
+	for _, l := range [][]string{b.Archs, b.Needed, b.RPath, b.RunPath, b.Defines} {
+		for _, s := range l {
+			n += 16 + len(s)
+		}
+	}
+	for lib, l := range b.Versions {
+		n += 48 + len(lib)
+		for _, s := range l {
+			n += 16 + len(s)
+		}
+	}
+	return n
+}
+
 // SniffLen is how many bytes Sniff wants to see, of a file that has as many.
 const SniffLen = 64
 

@@ -3,7 +3,6 @@
 // Command facts reduces the tar of a real layer to its facts, as JSON in zstd:
 //
 //	go run internal/scan/testdata/facts.go OUT < LAYER.tar
-//
 package main
 
 import (
