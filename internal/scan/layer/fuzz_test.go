@@ -41,6 +41,48 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// FuzzMembers makes a tar that is well formed out of anything: its lines are
+// members, each a letter for the type, a name, and what it links to or holds.
+func FuzzMembers(f *testing.F) {
+	f.Add("5 usr/bin\n2 bin usr/bin\n0 bin/sh #!/bin/dash\n1 sh bin/sh\n0 bin/.wh.sh\n0 .wh..wh..opq\n2 a b\n2 b a\n0 a/b/c x")
+	f.Add("2 a a/../a/..\n0 a/x y\n5 a/./b/\n2 l /\n0 l/l/l/l z\n3 dev/x\n0 ../x y\n0 package.json {\"os\":[\"linux\"]}")
+	f.Fuzz(func(t *testing.T, script string) {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for line := range strings.SplitSeq(script, "\n") {
+			kind, rest, _ := strings.Cut(line, " ")
+			name, more, _ := strings.Cut(rest, " ")
+			h := &tar.Header{Name: name, Mode: 0o755, Typeflag: tar.TypeReg}
+			if kind != "" {
+				h.Typeflag = kind[0]
+			}
+			body := []byte(more)
+			switch h.Typeflag {
+			case tar.TypeReg:
+				h.Size = int64(len(body))
+			case tar.TypeLink, tar.TypeSymlink:
+				h.Linkname, body = more, nil
+			default:
+				body = nil
+			}
+			if w.WriteHeader(h) != nil {
+				return
+			}
+			if _, err := w.Write(body); err != nil {
+				return
+			}
+		}
+		if w.Close() != nil {
+			return
+		}
+		facts, err := layer.Read(t.Context(), &b)
+		if err != nil {
+			return // archive/tar writes some headers that it does not read
+		}
+		check(t, facts)
+	})
+}
+
 // FuzzFacts decodes anything as the log of a layer's facts.
 func FuzzFacts(f *testing.F) {
 	facts, err := layer.Read(f.Context(), bytes.NewReader(scantest.Tar(f, scantest.File{Name: "a/b", Link: "c"}, scantest.File{Name: "a/c"}, scantest.File{Name: "a/.wh.d"})))
