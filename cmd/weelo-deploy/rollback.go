@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ configuration file: --cluster and --service are enough.`,
 			if len(args) == 1 {
 				revision = args[0]
 			}
-			return a.operate(cmd.Context(), "rollback", timeout, func(ctx context.Context, r *release.Run) event.Result {
+			return a.operate(cmd.Context(), "rollback", timeout, checkRevision(revision), func(ctx context.Context, r *release.Run) event.Result {
 				return r.Rollback(ctx, revision, force)
 			})
 		},
@@ -52,7 +53,7 @@ end as the release would have: it bakes, rolls back, records the outcome.
 Somebody else's deployment is only watched, unless --rollback is given.`,
 		Example: "  weelo-deploy watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.operate(cmd.Context(), "watch", timeout, func(ctx context.Context, r *release.Run) event.Result {
+			return a.operate(cmd.Context(), "watch", timeout, nil, func(ctx context.Context, r *release.Run) event.Result {
 				return r.Resume(ctx, rollBack)
 			})
 		},
@@ -62,8 +63,19 @@ Somebody else's deployment is only watched, unless --rollback is given.`,
 	return cmd
 }
 
-// operate runs a command that needs AWS and nothing else.
-func (a *app) operate(ctx context.Context, command string, timeout time.Duration, f func(context.Context, *release.Run) event.Result) error {
+// checkRevision refuses an argument that cannot name a revision, without asking
+// anybody.
+func checkRevision(s string) error {
+	if s == "" || release.IsRevision(s) {
+		return nil
+	}
+	return event.Fail(event.CodeUsage, fmt.Sprintf("%q is not a revision", s)).
+		Hint("write a revision's number (27), its name (family:27) or its ARN")
+}
+
+// operate runs a command that needs AWS and nothing else. wrong is what is wrong
+// with its arguments.
+func (a *app) operate(ctx context.Context, command string, timeout time.Duration, wrong error, f func(context.Context, *release.Run) event.Result) error {
 	s, err := a.begin(command)
 	if err != nil {
 		return err
@@ -71,6 +83,9 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
 	s.beat(beating)
+	if wrong != nil {
+		return s.refuse(wrong)
+	}
 	clients, region, err := s.site(ctx)
 	if err != nil {
 		return s.refuse(err)

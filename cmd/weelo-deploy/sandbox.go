@@ -40,8 +40,8 @@ leaves no container, network or image behind.
 
 AWS's waiting times are divided by --speed; what a real process must meet
 (stop timeouts, health check timeouts) is not.`,
-		Example: `  weelo-deploy sandbox --seed examples/incident/seed.yaml --env-file env &
-  . ./env && aws ecs list-services --cluster weelocluster
+		Example: `  weelo-deploy sandbox --region ap-south-1 --seed examples/incident/stuck.yaml --env-file env &
+  until [ -s env ]; do sleep 0.1; done; . ./env; aws ecs list-services --cluster weelocluster
   weelo-deploy sandbox fault '{"when":"UpdateService","error":"AccessDeniedException"}'`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSandbox(cmd.Context(), &f) },
 	}
@@ -59,6 +59,11 @@ func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
 	s, err := a.begin("sandbox")
 	if err != nil {
 		return err
+	}
+	if f.envFile != "" { // who waits for it must not read the last sandbox's
+		if err := os.Remove(f.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return s.refuse(event.Fail(event.CodeUsage, "the environment cannot be written").Because(err))
+		}
 	}
 	server, closing, err := a.startSandbox(ctx, f)
 	if err != nil {
@@ -167,7 +172,10 @@ func listenFailure(err error, listen string) error {
 // seed asks for.
 func pusher(e *engine.Engine) func(context.Context, sandbox.ImagePush) error {
 	return func(ctx context.Context, p sandbox.ImagePush) (err error) {
-		if err := e.Tag(ctx, p.From, p.To); err != nil {
+		if err := e.Tag(ctx, p.From, p.To); errors.Is(err, engine.ErrNotFound) {
+			return event.Fail(event.CodeNotFound, "the seed wants the image "+p.From+", which is not in the local engine").
+				Hint("build it: weelo-deploy build --name " + p.From)
+		} else if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, e.Untag(context.WithoutCancel(ctx), p.To)) }()
@@ -240,12 +248,12 @@ func postFault(ctx context.Context, url, rule string) error {
 	}
 	if res.StatusCode >= 300 {
 		var e struct {
-			Message string `json:"message"`
+			Message string `json:"error"`
 		}
 		if json.Unmarshal(body, &e) != nil || e.Message == "" {
 			e.Message = strings.TrimSpace(string(body))
 		}
-		return event.Fail(event.CodeUsage, "the sandbox refuses the fault: "+e.Message)
+		return event.Fail(event.CodeUsage, "the sandbox refuses the fault: "+e.Message).Hint("docs/sandbox.md lists what faults can do")
 	}
 	return nil
 }
@@ -318,7 +326,7 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	if err != nil {
 		return nil, nil, errors.Join(err, closing())
 	}
-	set.Repository, set.Environment, set.Secrets = name, env, nil
+	set.Repository, set.Environment, set.Secrets, set.Rehearsal = name, env, nil, true
 	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached"})
 	return release.New(set, clients, s.out, s.app.now), func() { s.app.closeSandbox(closing) }, nil
 }

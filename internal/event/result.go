@@ -47,6 +47,7 @@ type Result struct {
 	Stable         string         `json:"stable,omitempty"`  // the rollback target's ARN
 	Serving        string         `json:"serving,omitempty"` // the ARN that serves now, as far as known
 	ServingNow     string         `json:"servingNow,omitempty"`
+	Rehearsal      bool           `json:"rehearsal,omitempty"` // it was a sandbox, not production
 	Failure        *Failure       `json:"failure,omitempty"`
 	Stages         []StageOutcome `json:"stages"`
 	Timings        Timings        `json:"timings"`

@@ -10,6 +10,9 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 )
 
+// worthTelling is how long a wait has to be to be announced.
+const worthTelling = 5 * time.Second
+
 // serving says whether our deployment has completed, and has baked.
 func (f *forward) serving(ours types.Deployment, now time.Time) (Verdict, bool) {
 	if !f.done(ours) {
@@ -18,6 +21,9 @@ func (f *forward) serving(ours types.Deployment, now time.Time) (Verdict, bool) 
 	f.completed, f.fleet.healthy = true, true
 	if f.bakeUntil.IsZero() {
 		f.bakeUntil, f.baking, f.progress.at = now.Add(f.policy.Bake), true, now
+		if f.policy.Bake >= worthTelling {
+			f.emit(event.Note{Level: event.Info, Text: fmt.Sprintf("completed; watching it for %s more, in case it dies late (release.bake)", roughly(f.policy.Bake))})
+		}
 	}
 	if now.Before(f.bakeUntil) {
 		f.wake(f.bakeUntil)

@@ -61,7 +61,7 @@ func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
 		if err == nil || !r.unsure || try == goalTries || interrupted(ctx) {
 			return ret, err
 		}
-		r.note("conclude", event.Warn, fmt.Sprintf("%s; trying again", firstLine(err)))
+		r.note(r.backStage(), event.Warn, fmt.Sprintf("%s; trying again", firstLine(err)))
 	}
 }
 
@@ -76,10 +76,10 @@ func (r *Run) stop(ctx context.Context) bool {
 		ServiceDeploymentArn: &r.deployed.ServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback,
 	}, once)
 	if err != nil && !r.stopped(ctx) {
-		r.note("conclude", event.Info, fmt.Sprintf("ECS does not roll our deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
+		r.note(r.backStage(), event.Info, fmt.Sprintf("ECS does not roll the deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
 		return false
 	}
-	r.note("conclude", event.Info, "rolling back to "+history.Name(r.goal.TaskDefinition)+" by stopping our service deployment")
+	r.note(r.backStage(), event.Info, fmt.Sprintf("rolling back to %s by stopping the deployment of %s", history.Name(r.goal.TaskDefinition), history.Name(r.deployed.TaskDefinition)))
 	return true
 }
 
@@ -120,11 +120,20 @@ func (r *Run) deployGoal(ctx context.Context) (*health.Return, error) {
 		return nil, err
 	}
 	back := history.Primary(svc)
-	r.note("conclude", event.Info, fmt.Sprintf("rolling back: deployed %s again (%s)", history.Name(r.goal.Deploy), aws.ToString(back.Id)))
+	r.note(r.backStage(), event.Info, fmt.Sprintf("rolling back: deployed %s again (%s)", history.Name(r.goal.Deploy), aws.ToString(back.Id)))
 	return &health.Return{
 		Cluster: r.Cluster, Service: r.Service, Target: r.goal.Deploy, Deployment: aws.ToString(back.Id),
 		Abandoned: r.deployed.ID, Began: aws.ToTime(back.CreatedAt),
 	}, nil
+}
+
+// backStage is the stage in which the way back begins: of the rollback command it
+// is the deployment.
+func (r *Run) backStage() string {
+	if r.back != nil {
+		return "deploy"
+	}
+	return "conclude"
 }
 
 // nativeFits says whether ECS's own way back leads to the target: our service

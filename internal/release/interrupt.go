@@ -66,6 +66,10 @@ func (r *Run) interrupt(ctx context.Context) {
 		}
 		return
 	}
+	if r.Rehearsal {
+		f.See("the rehearsal ended; its sandbox is removed")
+		return
+	}
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), oneCall)
 	defer cancel()
 	switch {

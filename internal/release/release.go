@@ -98,6 +98,7 @@ const (
 
 // Settings say what to release, where and how.
 type Settings struct {
+	Rehearsal        bool   // the service is a sandbox that is gone when the run ends
 	Command          string // "release", "watch", …: for the result
 	Cluster, Service string
 	Region           string // for the commands that messages name; empty: they name none
@@ -214,6 +215,14 @@ func (r *Run) Execute(ctx context.Context) event.Result {
 }
 
 func (r *Run) finish() event.Result {
+	if r.Rehearsal {
+		r.result.Rehearsal, r.result.Next = true, nil
+		if f := r.result.Failure; f != nil { // commands would reach for the real service
+			for _, g := range append(f.Also, f) {
+				g.Next = nil
+			}
+		}
+	}
 	r.result.Cluster, r.result.Service = history.Short(r.Cluster), history.Short(r.Service)
 	if r.result.Stages = r.stages; r.stages == nil {
 		r.result.Stages = []event.StageOutcome{}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/history"
+	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
 
 // rollbackStages are the way back by hand.
@@ -99,9 +101,6 @@ func (r *Run) byHandTarget(ctx context.Context) (*history.Target, error) {
 	l := r.pre.ledger
 	if r.back.revision == "" {
 		target, passed := l.ByHand(r.pre.service)
-		for _, p := range passed {
-			r.note("preflight", event.Info, "passed over "+history.Name(p.TaskDefinition)+": "+p.Why)
-		}
 		if target == nil {
 			f := event.Fail(event.CodeNoRollbackTarget, "no revision was proven on service "+history.Short(r.Service)+" before "+history.Name(r.back.from)).
 				Hint("name a revision to deploy it").Try(r.command("history"), r.command("rollback REVISION --force"))
@@ -109,6 +108,9 @@ func (r *Run) byHandTarget(ctx context.Context) (*history.Target, error) {
 				f.See(history.Name(p.TaskDefinition) + ": " + p.Why)
 			}
 			return nil, f
+		}
+		for _, p := range passed {
+			r.note("preflight", event.Info, "passed over "+history.Name(p.TaskDefinition)+": "+p.Why)
 		}
 		return target, nil
 	}
@@ -126,7 +128,13 @@ func (r *Run) byHandTarget(ctx context.Context) (*history.Target, error) {
 			}
 		}
 	}
-	if l.EverProven(arn) || r.back.force {
+	if l.EverProven(arn) {
+		return target, nil
+	}
+	if _, err := (taskdef.Client{API: r.ECS}).Describe(ctx, arn); errors.Is(err, taskdef.ErrNotFound) {
+		return nil, event.Fail(event.CodeNotFound, "there is no revision "+history.Name(arn)).Try(r.command("history"))
+	}
+	if r.back.force {
 		return target, nil
 	}
 	f := event.Fail(event.CodeNoRollbackTarget, history.Name(arn)+" never succeeded on service "+history.Short(r.Service)).
@@ -139,24 +147,37 @@ func (r *Run) byHandTarget(ctx context.Context) (*history.Target, error) {
 	return nil, f
 }
 
+// IsRevision says whether s can name a revision: a number, family:number, or an ARN.
+func IsRevision(s string) bool { return number(s) > 0 }
+
+// number is the revision's number in a number, family:number, or an ARN; 0 when
+// there is none.
+func number(s string) int {
+	if i := strings.LastIndex(s, ":"); i == 0 {
+		return 0
+	} else if i > 0 {
+		s = s[i+1:]
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
 // resolve is the ARN that a revision's number, name or ARN stands for, in the
 // family that the service runs; empty when it is none of them.
 func (r *Run) resolve(revision string) string {
-	base := r.pre.current.ARN()
-	family, number, ok := strings.Cut(revision, ":")
+	n := number(revision)
 	switch {
+	case n == 0:
+		return ""
 	case strings.HasPrefix(revision, "arn:"):
 		return revision
-	case ok:
-		if _, err := strconv.Atoi(number); err == nil && family != "" {
-			return history.SameFamily(base, revision)
-		}
-	default:
-		if n, err := strconv.Atoi(revision); err == nil && n > 0 {
-			return history.SameFamily(base, fmt.Sprintf("%s:%d", r.pre.current.Family(), n))
-		}
+	case strings.Contains(revision, ":"):
+		return history.SameFamily(r.pre.current.ARN(), revision)
 	}
-	return ""
+	return history.SameFamily(r.pre.current.ARN(), fmt.Sprintf("%s:%d", r.pre.current.Family(), n))
 }
 
 func (r *Run) takeTarget(ctx context.Context, t *history.Target) error {
@@ -296,13 +317,11 @@ func (r *Run) leave(ctx context.Context) {
 	if r.back.from == "" || r.pre.ledger.Same(r.back.from, r.goal.TaskDefinition) {
 		return // deployed anew, not left
 	}
-	undo := "rollback " + history.Revision(r.back.from)
 	if r.pre.ledger.EverProven(r.back.from) {
 		r.tagOutcome(ctx, r.back.from, history.Left, "")
-	} else {
-		undo += " --force"
-		r.tagOutcome(ctx, r.back.from, history.Failed, event.CodeRolledBackByHand)
+		r.result.Next = []string{r.command("rollback " + history.Revision(r.back.from))}
+		return
 	}
-	r.result.Next = []string{r.command(undo)}
-	r.note("conclude", event.Info, "to undo this: "+r.command(undo))
+	// One that never succeeded is not offered as a way to undo.
+	r.tagOutcome(ctx, r.back.from, history.Failed, event.CodeRolledBackByHand)
 }

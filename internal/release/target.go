@@ -62,7 +62,7 @@ func (r *Run) withoutTarget(emit event.Emit, why string) error {
 func usable(ctx context.Context, c Clients, t *history.Target, container string) (def *taskdef.Definition, why string, err error) {
 	def, err = taskdef.Client{API: c.ECS}.Describe(ctx, t.TaskDefinition)
 	if errors.Is(err, taskdef.ErrNotFound) {
-		return nil, "its task definition was deleted", nil
+		return nil, "its task definition does not exist any more", nil
 	}
 	if err != nil {
 		return nil, "", fromAWS(err, "describe task definition "+history.Name(t.TaskDefinition), "ecs:DescribeTaskDefinition")
