@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/output"
 	"github.com/weelo/weelo-deploy/internal/release"
@@ -52,6 +54,9 @@ func newHistoryCommand(a *app) *cobra.Command {
 		Use: "history", Short: "What was deployed, how it went, and where rollback would go", Args: noArgs,
 		Example: "  weelo-deploy history\n  weelo-deploy history --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return a.refuseUsage("history", fmt.Sprintf("--limit wants a number of deployments, not %d", limit))
+			}
 			return a.read(cmd.Context(), "history", func(ctx context.Context, s *session, c release.Clients) error {
 				rep, err := readHistory(ctx, c, s.config.Cluster, s.config.Service)
 				if err != nil {
@@ -69,6 +74,16 @@ func newHistoryCommand(a *app) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "show only the newest `N` deployments")
 	return cmd
+}
+
+// refuseUsage ends a command whose flags ask for what cannot be, before it talks
+// to anybody.
+func (a *app) refuseUsage(command, text string) error {
+	s, err := a.begin(command)
+	if err != nil {
+		return err
+	}
+	return s.refuse(event.Fail(event.CodeUsage, text).Try("weelo-deploy " + command + " --help"))
 }
 
 func readHistory(ctx context.Context, c release.Clients, cluster, service string) (historyReport, error) {
@@ -113,15 +128,30 @@ func readHistory(ctx context.Context, c release.Clients, cluster, service string
 	return rep, nil
 }
 
+// shortOutcome is the outcome of an entry for a terminal: that it failed is in its
+// code, and the family is its own.
+func shortOutcome(e historyEntry) string {
+	back, ok := strings.CutPrefix(e.Outcome, "failed, rolled back to ")
+	if !ok {
+		return e.Outcome
+	}
+	family, _, _ := strings.Cut(history.Name(e.TaskDefinition), ":")
+	return "rolled back to " + strings.TrimPrefix(back, family+":")
+}
+
 func (s *session) printHistory(rep historyReport) error {
 	a := s.app
-	t := s.table("", "REVISION", "OUTCOME", "CODE", "AGE", "BY", "COMMIT")
+	t := s.table("", "REVISION", "OUTCOME", "CODE", "AGE", "BY", "COMMIT").Keep("REVISION", "CODE", "AGE")
 	for _, e := range rep.Attempts {
 		mark := " "
 		if e.Serving {
 			mark = "*"
 		}
-		t.Row(mark, history.Name(e.TaskDefinition), e.Outcome, e.Code, e.Created, e.By, e.Commit[:min(10, len(e.Commit))])
+		outcome, commit := e.Outcome, e.Commit[:min(10, len(e.Commit))]
+		if a.stdoutTerminal {
+			outcome, commit = shortOutcome(e), commit[:min(7, len(commit))]
+		}
+		t.Row(mark, history.Name(e.TaskDefinition), outcome, e.Code, e.Created, e.By, commit)
 	}
 	if err := t.Flush(); err != nil {
 		return err

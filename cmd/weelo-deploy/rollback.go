@@ -16,7 +16,7 @@ func newRollbackCommand(a *app) *cobra.Command {
 	var force bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "rollback [REVISION]", Short: "Go back to a revision that was proven", Args: cobra.MaximumNArgs(1),
+		Use: "rollback [REVISION]", Short: "Go back to a revision that was proven", Args: oneArg("REVISION", true),
 		Long: `rollback brings the service back to the proven revision before the one that
 serves: a revision that completed a deployment on this very service. It never
 goes forward to one that was rolled back, and never just subtracts one. When a

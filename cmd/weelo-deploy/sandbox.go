@@ -212,7 +212,7 @@ func writeAtomically(path, text string) error {
 
 func newSandboxFaultCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "fault JSON", Short: "Ask the running sandbox to misbehave", Args: cobra.ExactArgs(1),
+		Use: "fault JSON", Short: "Ask the running sandbox to misbehave", Args: oneArg("JSON", false),
 		Long: `fault adds a rule to the sandbox that AWS_ENDPOINT_URL names. docs/sandbox.md
 lists what rules can do.`,
 		Example: `  weelo-deploy sandbox fault '{"when":"DescribeTasks","times":3,"error":"ThrottlingException"}'`,

@@ -33,7 +33,7 @@ func (a *app) begin(command string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	pulse := &output.Pulse{}
+	pulse := &output.Pulse{Every: sink.Mode().Silence()}
 	s := &session{app: a, command: command, mode: sink.Mode(), out: event.NewStream(a.now, sink, pulse), redact: red}
 	s.beat = func(ctx context.Context) { go pulse.Run(ctx, s.out) }
 	return s, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -175,6 +176,16 @@ func liveTasks(ctx context.Context, api release.ECS, cluster, service string) ([
 	return out, nil
 }
 
+// shortDigest cuts the digest that s ends with to as much as tells it from others.
+func shortDigest(s string) string {
+	const length = 12
+	head, hex, ok := strings.Cut(s, "sha256:")
+	if !ok {
+		return s
+	}
+	return head + "sha256:" + hex[:min(length, len(hex))]
+}
+
 func (s *session) printStatus(rep statusReport) error {
 	a := s.app
 	if a.stdoutTerminal {
@@ -184,7 +195,7 @@ func (s *session) printStatus(rep statusReport) error {
 		}
 		fmt.Fprintf(a.stdout, "%s in %s: %s\n%s\n\n", rep.Service, rep.Cluster, verdict, output.Clean(rep.Summary))
 	}
-	deployments := s.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY")
+	deployments := s.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY").Keep("STATUS", "REVISION", "RUNNING", "AGE")
 	for _, d := range rep.Deployments {
 		deployments.Row(d.ID, d.Status, history.Name(d.TaskDefinition), d.RolloutState, fmt.Sprintf("%d/%d", d.Running, d.Desired), d.FailedTasks, d.CreatedAt, d.By)
 	}
@@ -192,17 +203,25 @@ func (s *session) printStatus(rep statusReport) error {
 		return err
 	}
 	fmt.Fprintln(a.stdout)
-	tasks := s.table("TASK", "REVISION", "STATUS", "HEALTH", "AGE")
+	tasks := s.table("TASK", "REVISION", "STATUS", "HEALTH", "AGE").Keep("REVISION", "STATUS", "HEALTH", "AGE")
 	for _, t := range rep.Tasks {
-		tasks.Row(t.ID, t.Revision, t.Status, t.Health, t.Started)
+		id := t.ID
+		if a.stdoutTerminal {
+			id = id[:min(8, len(id))]
+		}
+		tasks.Row(id, t.Revision, t.Status, t.Health, t.Started)
 	}
 	if err := tasks.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.stdout)
-	images := s.table("CONTAINER", "IMAGE", "DIGEST")
+	images := s.table("CONTAINER", "IMAGE", "DIGEST").Keep("CONTAINER", "DIGEST")
 	for _, i := range rep.Images {
-		images.Row(i.Container, i.Image, i.Digest)
+		ref, digest := i.Image, i.Digest
+		if a.stdoutTerminal {
+			ref, digest = shortDigest(ref), strings.TrimPrefix(shortDigest(digest), "sha256:")
+		}
+		images.Row(i.Container, ref, digest)
 	}
 	if err := images.Flush(); err != nil {
 		return err

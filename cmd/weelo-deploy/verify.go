@@ -21,7 +21,7 @@ type verifyFlags struct{ platform, as, name string }
 func newVerifyCommand(a *app) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use: "verify IMAGE", Short: "Judge an image's platform, wherever it is", Args: cobra.ExactArgs(1),
+		Use: "verify IMAGE", Short: "Judge an image's platform, wherever it is", Args: oneArg("IMAGE", false),
 		Long: `verify judges an image as release would before it pushes: index, manifest and
 config must all say the platform that the target runs. IMAGE is one of
 

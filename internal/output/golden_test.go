@@ -121,9 +121,9 @@ func upToDeploy() []step {
 		steps = append(steps, step{0.8, "preflight", event.Check{Name: c[0], Status: event.Done, Detail: c[1]}})
 	}
 	steps = append(steps, ended(1.2, "preflight", event.Done, 1.2, "weelobackendtask:27 is the base, weelobackendtask:27 the way back"), began(1.2, "build"))
-	steps = append(steps, step{1.3, "build", event.Build{Step: "$ npm run build", Status: event.Started}},
-		step{9, "build", event.Build{Step: "$ npm run build", Line: "dist/main.js 412 kB"}},
-		step{9.4, "build", event.Build{Step: "$ npm run build", Status: event.Done, Seconds: 8.1}})
+	steps = append(steps, step{1.3, "build", event.Build{Step: "before: npm run build", Status: event.Started}},
+		step{9, "build", event.Build{Step: "before: npm run build", Line: "dist/main.js 412 kB"}},
+		step{9.4, "build", event.Build{Step: "before: npm run build", Status: event.Done, Seconds: 8.1}})
 	for _, s := range []string{"[internal] load build definition", "[1/5] FROM node:22", "[2/5] WORKDIR /app", "[3/5] COPY package.json ."} {
 		steps = append(steps, step{9.6, "build", event.Build{Step: s, Status: event.Cached}})
 	}

@@ -19,6 +19,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/nearest"
@@ -82,9 +83,20 @@ func New(o Options) (*Output, error) {
 	case GitHub:
 		out.render = newStory(newGitHubPrinter(o.Stderr, o.Token), o.Stdout)
 	default:
-		out.render = newStory(&linePrinter{w: o.Stderr, glyphs: mode == TTY, colour: mode == TTY && Colour(getenv, o.StderrTerminal)}, o.Stdout)
+		s := newStory(&linePrinter{w: o.Stderr, glyphs: mode == TTY, colour: mode == TTY && Colour(getenv, o.StderrTerminal)}, o.Stdout)
+		s.silence = mode.Silence()
+		out.render = s
 	}
 	return out, nil
+}
+
+// Silence is how long a run may say nothing in a mode, for Pulse.Every. Who sits
+// at a terminal waits for less than who reads a log.
+func (m Mode) Silence() time.Duration {
+	if m == TTY {
+		return terminalSilence
+	}
+	return silence
 }
 
 // Mode is the mode that was chosen; never Auto.

@@ -13,7 +13,8 @@ import (
 
 // report is the end of a run for people. One that failed after production could
 // feel it begins with five lines: the verdict, what production serves now, the
-// cause, the last log line, the next command. Details follow.
+// cause, the last log line, the next command. Details follow. A failure that is no
+// task's has no log line.
 type report struct{ lines []reportLine }
 
 func (r *report) add(t tone, format string, args ...any) {
@@ -31,7 +32,7 @@ func (s *story) result(e event.Result) {
 		e.Failure = &f
 	}
 	for _, f := range failures(e.Failure) {
-		s.out.annotate(bad, "weelo-deploy: "+string(f.Code), strings.Join(append([]string{f.Message}, f.Hints...), "\n"))
+		s.out.annotate(toneOf(e), "weelo-deploy: "+string(f.Code), strings.Join(append([]string{f.Message}, f.Hints...), "\n"))
 	}
 	s.out.report(reportOf(e))
 	if arn := answerOf(e); arn != "" {
@@ -42,7 +43,7 @@ func (s *story) result(e event.Result) {
 // answerOf is the line for stdout: the task definition that serves because of
 // this run.
 func answerOf(e event.Result) string {
-	if e.ExitCode != event.ExitOK {
+	if e.ExitCode != event.ExitOK || e.Rehearsal {
 		return ""
 	}
 	switch e.Outcome {
@@ -77,6 +78,10 @@ func (r *report) success(e event.Result) {
 	}
 	switch e.Outcome {
 	case event.Released:
+		if e.Rehearsal {
+			r.add(good, "rehearsed%s: this image would have been released; production was not touched", in)
+			return
+		}
 		r.add(good, "released%s: %s", in, serves)
 	case event.Unchanged:
 		r.add(good, "unchanged: %s", serves)
@@ -104,7 +109,9 @@ func (r *report) refusal(e event.Result) {
 	for _, f := range fs {
 		r.add(bad, "error: %s%s", f.Message, code(f))
 		for _, v := range f.Evidence {
-			r.add(neutral, "    %s", cut(v, longest))
+			if v != e.ServingNow { // the last line says it
+				r.add(neutral, "    %s", cut(v, longest))
+			}
 		}
 		r.log(f)
 		for _, h := range unique(f.Hints) {
@@ -152,11 +159,18 @@ func (r *report) failure(e event.Result) {
 		f = &event.Failure{Code: event.CodeInternal, Message: "the cause is not known"}
 	}
 	next := unique(append(slices.Clone(f.Next), e.Next...))
-	r.add(bad, "error: %s (exit %d)", verdict(e), e.ExitCode)
-	r.add(neutral, "  production: %s", production(e))
+	t := toneOf(e)
+	r.add(t, "%s: %s (exit %d)", map[tone]string{bad: "error", warning: "warning"}[t], verdict(e), e.ExitCode)
+	where := "production"
+	if e.Rehearsal {
+		where = "production was not touched; the sandbox"
+	}
+	r.add(neutral, "  %s: %s", where, production(e))
 	r.add(neutral, "  cause: %s", cause(f))
-	r.add(neutral, "  last log: %s", cmp.Or(lastLine(f.Logs), "none was found"))
-	r.lines[len(r.lines)-1].foreign = lastLine(f.Logs) != ""
+	if last := lastLine(f.Logs); last != "" || ofTask(f) {
+		r.add(neutral, "  last log: %s", cmp.Or(last, "none was found"))
+		r.lines[len(r.lines)-1].foreign = last != ""
+	}
 	if len(next) > 0 {
 		r.add(neutral, "  next: %s", next[0])
 	} else {
@@ -181,6 +195,17 @@ func (r *report) failure(e event.Result) {
 	}
 }
 
+// toneOf is how bad the end of a run is: somebody who interrupts it is no error.
+func toneOf(e event.Result) tone {
+	if e.Outcome == event.InterruptedO {
+		return warning
+	}
+	return bad
+}
+
+// ofTask says whether a failure is a task's, of which a log can be expected.
+func ofTask(f *event.Failure) bool { return f.Container != "" || f.ExitCode != nil }
+
 // log is the end of what the container or the build step wrote.
 func (r *report) log(f *event.Failure) {
 	if len(f.Logs) == 0 {
@@ -203,6 +228,9 @@ func verdict(e event.Result) string {
 	}
 	switch e.Outcome {
 	case event.RolledBack:
+		if e.Failure != nil && e.Failure.Code == event.CodeInterrupted {
+			return what + " was interrupted and rolled back"
+		}
 		return what + " failed and was rolled back"
 	case event.Stopped:
 		return what + " stopped before the service was changed; a before-task ran and may have changed data"

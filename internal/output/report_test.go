@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,12 +80,34 @@ func TestReport_failureCodes(t *testing.T) {
 			s := draw(t, Plain, nil, step{0, "", r})
 			golden(t, "failure-"+string(f.Code), s.stderr.String())
 			lines := strings.Split(s.stderr.String(), "\n")
-			for i, begin := range []string{"error: ", "  production: weelobackendtask:27 serves", "  cause: " + f.Message + " [" + string(f.Code) + "]", "  last log: ", "  next: "} {
+			begins := []string{"error: ", "  production: weelobackendtask:27 serves", "  cause: " + f.Message + " [" + string(f.Code) + "]", "  next: "}
+			if ofTask(f) || len(f.Logs) > 0 {
+				begins = slices.Insert(begins, 3, "  last log: ")
+			}
+			for i, begin := range begins {
 				if !strings.HasPrefix(lines[i], begin) {
 					t.Errorf("line %d = %q, want it to begin with %q", i+1, lines[i], begin)
 				}
 			}
 		})
+	}
+}
+
+func TestReport_interruptedAndRolledBack(t *testing.T) {
+	r := failed(event.RolledBack, event.ExitRolledBack, event.Fail(event.CodeInterrupted, "interrupt in stage watch"))
+	got := draw(t, Plain, nil, step{0, "", r}).stderr.String()
+	if want := "error: release on backend was interrupted and rolled back (exit 3)\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("report = %s, want it to begin with %q", got, want)
+	}
+}
+
+func TestReport_servingNowIsSaidOnce(t *testing.T) {
+	r := failed(event.Refused, event.ExitRefused, event.Fail(event.CodeDeploymentInProgress, "a deployment is in progress"))
+	r.Failure.See(r.ServingNow, "since 09:15")
+	got := draw(t, Plain, nil, step{0, "", r}).stderr.String()
+	want := "error: a deployment is in progress [" + string(event.CodeDeploymentInProgress) + "]\n    since 09:15\nproduction was not touched: " + r.ServingNow + "\n"
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("report (-want +got):\n%s", d)
 	}
 }
 

@@ -3,6 +3,8 @@ package output
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
@@ -10,7 +12,10 @@ import (
 
 // silence is how long a story may go without a line while events arrive that it
 // does not show.
-const silence = 30 * time.Second
+const (
+	silence         = 30 * time.Second
+	terminalSilence = 10 * time.Second
+)
 
 // story tells a run line by line: what changed, once, and nothing that a reader
 // of a log would skip. A release that works takes at most 40 lines.
@@ -18,7 +23,9 @@ type story struct {
 	out    printer
 	answer io.Writer
 
+	silence          time.Duration // how long it may go without a line
 	started, printed time.Time
+	beaten           time.Time // when the last heartbeat was shown
 	now              time.Time // of the record at hand
 	chapter          *chapter
 	chapters         map[string]*chapter
@@ -37,6 +44,7 @@ type chapter struct {
 	events      int
 	logs        map[string]int
 	tasks       map[string]int
+	failures    []string // what was shown to have failed: details of checks, steps
 }
 
 // tally counts what was shown and what was not.
@@ -54,7 +62,7 @@ func (t *tally) take(most int) bool {
 
 func newStory(p printer, answer io.Writer) *story {
 	return &story{
-		out: p, answer: answer, ring: &ring{}, chapters: map[string]*chapter{},
+		out: p, answer: answer, silence: silence, ring: &ring{}, chapters: map[string]*chapter{},
 		deployments: map[string]event.Deployment{}, toldDeployment: map[string]time.Time{},
 	}
 }
@@ -68,7 +76,7 @@ func (s *story) record(r event.Record) {
 		s.turn(r.Stage)
 	}
 	s.tell(r.Event)
-	if s.now.Sub(s.printed) >= silence {
+	if s.now.Sub(s.printed) >= s.silence {
 		text := "still going on"
 		if s.running != "" {
 			text = "still running: " + s.running
@@ -98,10 +106,21 @@ func (s *story) tell(e event.Event) {
 	case event.Note:
 		s.note(e)
 	case event.Heartbeat:
-		s.line(quiet, fmt.Sprintf("%s (%s)", e.Text, took(e.Seconds)))
+		s.heartbeat(e)
 	case event.Result:
 		s.result(e)
 	}
+}
+
+// heartbeat shows one of the heartbeats for the same silence: the watcher and the
+// Pulse each have their own clock.
+func (s *story) heartbeat(e event.Heartbeat) {
+	const apart = 2 * time.Second
+	if !s.beaten.IsZero() && s.beaten.Equal(s.printed) && s.now.Sub(s.beaten) < apart {
+		return
+	}
+	s.line(quiet, fmt.Sprintf("%s (%s)", e.Text, took(e.Seconds)))
+	s.beaten = s.now
 }
 
 // turn opens the chapter of a stage, or goes back to it.
@@ -163,7 +182,7 @@ func (s *story) stage(e event.Stage) {
 		}
 	}
 	for _, more := range []string{e.Reason, e.Detail} {
-		if more != "" {
+		if more != "" && !(e.Status == event.Failed && s.chapter.told(more)) {
 			text += ": " + more
 		}
 	}
@@ -171,13 +190,20 @@ func (s *story) stage(e event.Stage) {
 	s.running = ""
 }
 
+// told says whether a line of the stage said already why it failed.
+func (c *chapter) told(why string) bool {
+	return slices.ContainsFunc(c.failures, func(shown string) bool { return strings.Contains(why, shown) })
+}
+
 // counts is what the stage did not list.
 func (c *chapter) counts() string {
-	out := ""
-	if c.checks.hidden > 0 {
-		out += fmt.Sprintf(" (%d more checks passed)", c.checks.hidden)
+	switch c.checks.hidden {
+	case 0:
+		return ""
+	case 1:
+		return " (1 more check passed)"
 	}
-	return out
+	return fmt.Sprintf(" (%d more checks passed)", c.checks.hidden)
 }
 
 func (s *story) check(e event.Check) {
@@ -188,6 +214,9 @@ func (s *story) check(e event.Check) {
 	switch e.Status {
 	case event.Failed:
 		s.line(bad, "failed: "+text)
+		if e.Detail != "" {
+			s.chapter.failures = append(s.chapter.failures, e.Detail)
+		}
 	case event.Warned:
 		s.line(warning, "warning: "+text)
 		s.out.annotate(warning, e.Name, text)

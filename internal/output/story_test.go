@@ -126,6 +126,53 @@ func TestStory_heartbeatWhenNothingIsShown(t *testing.T) {
 	want(t, lines(t, steps...), "[build] still running: RUN npm ci", "[build] still running: RUN npm ci")
 }
 
+func TestStory_commandsAreToldWhenTheyBegin(t *testing.T) {
+	want(t, lines(t,
+		step{0, "build", event.Build{Step: "before: npm run build", Status: event.Started}},
+		step{1, "build", event.Build{Step: "[1/5] FROM node:22", Status: event.Started}}),
+		"[build] running: npm run build")
+}
+
+func TestStory_oneHeartbeatASilence(t *testing.T) {
+	beat := func(at float64, text string) step { return step{at, "watch", event.Heartbeat{Text: text, Seconds: at}} }
+	want(t, lines(t, began(0, "watch"), beat(10, "a"), beat(11.9, "b"), beat(12, "c"), step{12.1, "watch", event.Note{Text: "n"}}, beat(12.2, "d")),
+		"[8/10 watch] a (10s)", "[8/10 watch] c (12s)", "[8/10 watch] note: n", "[8/10 watch] d (12s)")
+}
+
+func TestStory_terminalsAreSilentForLess(t *testing.T) {
+	steps := []step{{0, "build", event.Build{Step: "RUN npm ci", Status: event.Started}}}
+	for i := range 25 {
+		steps = append(steps, step{float64(i), "build", event.Build{Step: "RUN npm ci", Line: "…"}})
+	}
+	got := draw(t, TTY, nil, steps...).stderr.String()
+	if n := strings.Count(got, "still running: RUN npm ci"); n != 2 {
+		t.Errorf("25 seconds tell %d times what runs, want twice:\n%s", n, got)
+	}
+}
+
+func TestStory_whatFailedIsSaidOnce(t *testing.T) {
+	why := "the engine is away: connection refused"
+	want(t, lines(t,
+		step{0, "preflight", event.Check{Name: "engine", Status: event.Failed, Detail: why}},
+		ended(2, "preflight", event.Failed, 2, why+" (and 1 more)"),
+		step{2, "build", event.Build{Step: "before: npm ci", Status: event.Failed, Error: "exit status 1"}},
+		ended(3, "build", event.Failed, 1, `build.before command "npm ci" failed: exit status 1`),
+		step{3, "verify", event.Check{Name: "platform", Status: event.Failed, Detail: why}},
+		ended(4, "verify", event.Failed, 1, "something else")),
+		"[preflight] failed: engine: "+why, "[1/10 preflight] failed after 2.0s",
+		"[build] failed: before: npm ci: exit status 1", "[2/10 build] failed after 1.0s",
+		"[verify] failed: platform: "+why, "[3/10 verify] failed after 1.0s: something else")
+}
+
+func TestStory_oneMoreCheck(t *testing.T) {
+	var steps []step
+	for i := range 5 {
+		steps = append(steps, step{0, "verify", event.Check{Name: fmt.Sprint(i), Status: event.Done}})
+	}
+	got := lines(t, append(steps, ended(1, "verify", event.Done, 1, ""))...)
+	want(t, got[len(got)-1:], "[3/10 verify] done in 1.0s (1 more check passed)")
+}
+
 func TestStory_stagesComeBack(t *testing.T) {
 	want(t, lines(t, began(0, "watch"),
 		step{1, "watch", event.Note{Text: "a"}}, step{2, "", event.Note{Text: "b"}}, step{3, "watch", event.Note{Text: "c"}},

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type Table struct {
 	clean   sanitizer
 	headers []string
 	rows    [][]string
+	keep    map[string]bool
 }
 
 // NewTable begins a table.
@@ -36,6 +38,16 @@ func NewTable(o TableOptions, headers ...string) *Table {
 		o.Now = time.Now
 	}
 	return &Table{o: o, clean: sanitizer{redactor: o.Redactor, lines: true}, headers: headers}
+}
+
+// Keep names the columns by which a reader tells the rows apart and judges them:
+// they are cut only when cutting the others does not make room enough.
+func (t *Table) Keep(headers ...string) *Table {
+	t.keep = map[string]bool{}
+	for _, h := range headers {
+		t.keep[h] = true
+	}
+	return t
 }
 
 // Row adds a row. A cell is a string, a time.Time or *time.Time (none: empty), a
@@ -84,8 +96,9 @@ func (t *Table) Flush() error {
 			b.WriteString(strings.Join(r, "\t") + "\n")
 		}
 	} else {
-		widths := t.widths()
-		for _, r := range append([][]string{t.headers}, t.rows...) {
+		full := t.full()
+		widths := full.widths()
+		for _, r := range append([][]string{full.headers}, full.rows...) {
 			b.WriteString(aligned(r, widths) + "\n")
 		}
 	}
@@ -93,11 +106,28 @@ func (t *Table) Flush() error {
 	return err
 }
 
+// full is the table without the columns that are empty in every row: they take
+// room from the others and say nothing. Scripts count columns, so it is only for
+// terminals.
+func (t *Table) full() *Table {
+	out := &Table{o: t.o, keep: t.keep, rows: make([][]string, len(t.rows))}
+	for i, h := range t.headers {
+		if !slices.ContainsFunc(t.rows, func(r []string) bool { return strings.TrimSpace(r[i]) != "" }) {
+			continue
+		}
+		out.headers = append(out.headers, h)
+		for n, r := range t.rows {
+			out.rows[n] = append(out.rows[n], r[i])
+		}
+	}
+	return out
+}
+
 // gap is the space between columns.
 const gap = 2
 
 // widths are those of the columns: as wide as their cells, and when that is more
-// than the terminal has, the widest ones cut first.
+// than the terminal has, the widest ones cut first, and those to keep last.
 func (t *Table) widths() []int {
 	widths := make([]int, len(t.headers))
 	sum := gap * (len(t.headers) - 1)
@@ -111,20 +141,28 @@ func (t *Table) widths() []int {
 	if t.o.Width <= 0 {
 		return widths
 	}
+	sum = t.cut(widths, sum, func(h string) bool { return !t.keep[h] })
+	t.cut(widths, sum, func(string) bool { return true })
+	return widths
+}
+
+// cut takes from the widest of the columns that may be cut until they all fit,
+// and gives the sum that is left.
+func (t *Table) cut(widths []int, sum int, may func(header string) bool) int {
 	const least = 6 // narrower columns tell nothing
 	for ; sum > t.o.Width; sum-- {
-		widest := 0
+		widest := -1
 		for i, w := range widths {
-			if w > widths[widest] {
+			if w > least && may(t.headers[i]) && (widest < 0 || w > widths[widest]) {
 				widest = i
 			}
 		}
-		if widths[widest] <= least {
+		if widest < 0 {
 			break
 		}
 		widths[widest]--
 	}
-	return widths
+	return sum
 }
 
 func aligned(cells []string, widths []int) string {

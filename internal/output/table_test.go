@@ -58,6 +58,22 @@ func TestTable(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what matters is cut last, and empty columns are left out", func(t *testing.T) {
+		for width, want := range map[int]string{
+			50: "REVISION             OUTCOME              AGE\nweelobackendtask:38  rolled back to wee…  just now\n",
+			30: "REVISION      OUTCO…  AGE\nweelobacken…  rolle…  just now\n",
+		} {
+			var b bytes.Buffer
+			tab := NewTable(TableOptions{Out: &b, Terminal: true, Width: width, Now: func() time.Time { return begin }}, "", "REVISION", "CODE", "OUTCOME", "AGE").Keep("REVISION", "AGE")
+			tab.Row(" ", "weelobackendtask:38", "", "rolled back to weelobackendtask:27", begin)
+			if err := tab.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, b.String()); d != "" {
+				t.Errorf("table (-want +got):\n%s", d)
+			}
+		}
+	})
 	t.Run("without rows", func(t *testing.T) {
 		var b bytes.Buffer
 		if err := NewTable(TableOptions{Out: &b, Terminal: true}, "A").Flush(); err != nil || b.Len() > 0 {

@@ -29,6 +29,9 @@ func (r *ring) add(step, line string) {
 	}
 }
 
+// beforeStep is how the names of steps begin that are commands of build.before.
+const beforeStep = "before: "
+
 func (s *story) build(e event.Build) {
 	if e.Line != "" {
 		s.ring.add(e.Step, e.Line)
@@ -36,10 +39,14 @@ func (s *story) build(e event.Build) {
 	switch e.Status {
 	case event.Started:
 		s.running = cut(e.Step, longest)
+		if command, ok := strings.CutPrefix(e.Step, beforeStep); ok {
+			s.line(neutral, "running: "+cut(command, longest)) // it may be silent for minutes
+		}
 	case event.Failed:
 		text := "failed: " + cut(e.Step, longest)
 		if e.Error != "" {
 			text += ": " + cut(e.Error, longest)
+			s.chapter.failures = append(s.chapter.failures, strings.TrimPrefix(e.Step, beforeStep))
 		}
 		s.chapter.steps.shown++
 		s.line(bad, text)
