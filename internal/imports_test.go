@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"internal/scan/layer":    {"internal/scan/native"},
 	"internal/scan/rootfs":   {"internal/scan/layer"},
 	"internal/scan/scantest": {},
-	"internal/release":       {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/image", "internal/nearest", "internal/taskdef", "internal/trial"},
+	"internal/release":       {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/image", "internal/nearest", "internal/scan", "internal/taskdef", "internal/trial"},
 }
 
 // sandboxMay is what the packages of the sandbox may import besides each other:

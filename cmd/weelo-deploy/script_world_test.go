@@ -142,14 +142,19 @@ func cmdHelps(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdGoBuild: gobuild SOURCE FILE — compiles a static linux/amd64 program.
+// cmdGoBuild: gobuild SOURCE FILE [ARCH] — compiles a static linux program, for
+// amd64 unless another architecture is named.
 func cmdGoBuild(ts *testscript.TestScript, neg bool, args []string) {
+	arch := "amd64"
+	if len(args) == 3 {
+		arch, args = args[2], args[:2]
+	}
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: gobuild SOURCE FILE")
+		ts.Fatalf("usage: gobuild SOURCE FILE [ARCH]")
 	}
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", ts.MkAbs(args[1]), ts.MkAbs(args[0]))
 	cmd.Dir = filepath.Dir(ts.MkAbs(args[0]))
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH=amd64", "GO111MODULE=off")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+arch, "GO111MODULE=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		ts.Fatalf("compile %s: %v\n%s", args[0], err, out)
 	}

@@ -79,7 +79,7 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 		Timeout: c.Release.Timeout, Bake: c.Release.Bake, Tolerate: tolerate,
 		NoRollback: f.noRollback, NeverRollBack: c.Release.Rollback == "never", Backstop: c.Release.Backstop != "keep",
 		Wait: f.wait, WaitTimeout: f.waitTimeout, Supersede: f.supersede, Redeploy: f.redeploy, Rebuild: f.rebuild,
-		MoveTag: f.moveTag, NoTrial: f.noTrial, Trial: release.Trial{Seconds: c.Verify.Trial.Seconds, Env: c.Verify.Trial.Env},
+		MoveTag: f.moveTag, NoTrial: f.noTrial, Allow: c.Verify.Allow, Trial: release.Trial{Seconds: c.Verify.Trial.Seconds, Env: c.Verify.Trial.Env},
 		RequireClean: c.Release.RequireClean, KeepFailed: f.keepFailed,
 		OnInterrupt: release.OnInterrupt(f.onInterrupt), Terminal: s.app.interactive(), By: s.app.who(), RunID: strings.ToLower(rand.Text()[:12]),
 	}

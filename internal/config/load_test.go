@@ -272,7 +272,6 @@ func TestConfig_Unsupported(t *testing.T) {
 		got = append(got, f.Message)
 	}
 	want := []string{
-		"weelo-deploy.yaml:35:31: verify.allow is not supported by this version",
 		"weelo-deploy.yaml:22:3: release.before is not supported by this version",
 		"weelo-deploy.yaml:30:3: checks.http is not supported by this version",
 		"weelo-deploy.yaml:31:3: checks.logs is not supported by this version",

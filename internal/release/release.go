@@ -115,6 +115,7 @@ type Settings struct {
 	MoveTag bool // also a tag that the serving revision or the rollback target names
 	NoTrial bool // do not start the image once before the push
 	Trial   Trial
+	Allow   []string // globs of files whose findings are accepted (verify.allow)
 
 	Container            string
 	Environment, Secrets map[string]string

@@ -74,7 +74,7 @@ func (r *Run) verifyRemote(ctx context.Context, want []image.Requirement) (strin
 	return describePlatform(d.Config, shortDigest(d.Digest)), nil
 }
 
-// verifyLocal judges an image of the engine, and starts it once.
+// verifyLocal judges an image of the engine, looks inside, and starts it once.
 func (r *Run) verifyLocal(ctx context.Context, want []image.Requirement) (string, error) {
 	engine, _, err := r.OpenEngine()
 	if err != nil {
@@ -89,6 +89,9 @@ func (r *Run) verifyLocal(ctx context.Context, want []image.Requirement) (string
 		return "", err
 	}
 	if !r.unchanged {
+		if err := r.scanBinaries(ctx, engine); err != nil {
+			return "", err
+		}
 		if err := r.tryOut(ctx, engine); err != nil {
 			return "", err
 		}

@@ -23,7 +23,6 @@ type inventory struct {
 	engines []file          // Prisma's
 	python  []file          // extension modules
 	loose   []file          // other libraries and programs of the application's own folder
-	other   []file          // the rest
 }
 
 // pkg is a Node package, or a folder with add-ons outside of any.

@@ -240,6 +240,9 @@ func (j *judge) binaryRoot(p string, b *native.Binary, by string) {
 		if f.Level, f.LoadedBy = Error, p; f.Path == p {
 			f.LoadedBy = by
 		}
+		if f.Rule == "loader-missing" { // add-ons are for the image then, not for a program that never starts
+			clib = j.clib
+		}
 		j.add(f)
 	}
 	if l != "" && j.procs[l].path == "" {

@@ -22,9 +22,12 @@ func FromSave(r io.Reader) Source {
 	return saved{open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(r), nil }, raw: r}
 }
 
-// FromSaved is the image that open gives as `docker save` writes it, whose config
-// is known before: open is not called when the cache knows every layer. The
-// config needs rootfs.diff_ids; what the archive says replaces it when it is read.
+// FromSaved is an image of an engine, which open gives as `docker save` writes
+// it and whose config is known before: open is not called when the cache knows
+// every layer. The config needs rootfs.diff_ids, and history and the settings of
+// containers for a full report; the archive's own replaces it when it is read.
+//
+// The engine's word for its own layers is taken: they are not hashed again.
 func FromSaved(config []byte, open func(ctx context.Context) (io.ReadCloser, error)) Source {
 	return saved{config: config, open: open}
 }
@@ -48,8 +51,22 @@ func (s saved) read(ctx context.Context, r *reader) (*contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("save the image: %w", err)
 	}
-	in, err := readStream(ctx, r, body)
-	return in, errors.Join(err, body.Close())
+	trusted := s.raw == nil
+	in, err := readStream(ctx, r, body, trusted)
+	if err = errors.Join(err, body.Close()); err == nil && trusted {
+		err = s.same(in)
+	}
+	return in, err
+}
+
+// same holds the archive against the config that was known before: the engine
+// may have another image under that name by now.
+func (s saved) same(in *contents) error {
+	cfg, err := parseConfig(s.config)
+	if err == nil && !slices.Equal(cfg.RootFS.DiffIDs, in.config.RootFS.DiffIDs) {
+		err = errors.New("the archive holds another image than the one that was asked for")
+	}
+	return err
 }
 
 // known is the image out of the cache alone, or nil.
@@ -79,6 +96,7 @@ const (
 type archive struct {
 	docs   map[string][]byte
 	alias  map[string]string // links, which stand for layers that come twice
+	trust  bool              // layers are what the config promises
 	layers map[string]streamed
 	total  int
 	count  int
@@ -141,9 +159,10 @@ func newArchive() *archive {
 
 // readStream reads an archive forwards: each layer is reduced as it passes, and
 // put in its place at the end, when all documents are known.
-func readStream(ctx context.Context, r *reader, body io.Reader) (*contents, error) {
+func readStream(ctx context.Context, r *reader, body io.Reader, trusted bool) (*contents, error) {
 	a := newArchive()
-	t := tar.NewReader(bufio.NewReaderSize(body, 1<<20))
+	a.trust = trusted
+	t := tar.NewReader(bufio.NewReaderSize(body, 64<<10))
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -185,7 +204,7 @@ func (a *archive) stream(ctx context.Context, r *reader, name string, body io.Re
 			return nil
 		}
 	}
-	f, sum, err := readBlob(ctx, b)
+	f, sum, err := readBlob(ctx, b, !a.trust)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -225,6 +244,9 @@ func (a *archive) assemble(r *reader) (*contents, error) {
 		}
 		if l.err != nil {
 			return nil, fmt.Errorf("read layer %s: %w", file, l.err)
+		}
+		if a.trust {
+			l.sum = ids[i]
 		}
 		if !l.cached {
 			if err := r.settle(p.digestOf(i), ids[i], l.sum, l.facts); err != nil {

@@ -104,7 +104,7 @@ func (r *reader) layer(ctx context.Context, l Layer) (scanned, error) {
 	if err != nil {
 		return s, fmt.Errorf("open layer %s: %w", s.digest, err)
 	}
-	facts, sum, err := readBlob(ctx, blob)
+	facts, sum, err := readBlob(ctx, blob, true)
 	if err = errors.Join(err, blob.Close()); err != nil {
 		return s, fmt.Errorf("read layer %s: %w", s.digest, err)
 	}
@@ -128,29 +128,50 @@ func (r *reader) settle(name, diffID, sum string, facts *layer.Facts) error {
 }
 
 // readBlob reduces a layer's blob and returns the digest of its uncompressed
-// tar. A plain tar that can seek is not read through, and gives no digest,
+// tar, if it is to verify. A plain tar that can seek is not read through, and gives no digest,
 // unless it lacks the zeros that end a tar: then only the digest can tell
 // whether it was cut short between two files.
-func readBlob(ctx context.Context, blob io.Reader) (f *layer.Facts, sum string, err error) {
+func readBlob(ctx context.Context, blob io.Reader, verify bool) (f *layer.Facts, sum string, err error) {
 	z, kind, err := layer.Decompress(blob)
 	if err != nil {
 		return nil, "", err
 	}
 	defer z.Close()
-	if s, ok := z.(io.ReadSeeker); ok && kind == "plain" && ended(s) {
+	if s, ok := z.(layer.ReadSeekerAt); ok && kind == "plain" && ended(s) {
 		f, err = layer.Read(ctx, layer.Skipper(s))
 		return f, "", err
 	}
-	h := sha256.New()
-	a := layer.Ahead(ctx, z, h)
+	if kind == "plain" && !verify {
+		f, err = layer.Read(ctx, layer.Forward(z))
+		return f, "", err
+	}
+	var see hash.Hash
+	if verify {
+		see = sha256.New()
+	}
+	return readAhead(ctx, z, see)
+}
+
+// readAhead reads a layer in a goroutine of its own and to its very end, where
+// a checksum may be wrong, and shows it all to see if there is one.
+func readAhead(ctx context.Context, tar io.Reader, see hash.Hash) (*layer.Facts, string, error) {
+	var w io.Writer
+	if see != nil {
+		w = see
+	}
+	a := layer.Ahead(ctx, tar, w)
 	defer a.Close()
-	if f, err = layer.Read(ctx, a); err != nil {
+	f, err := layer.Read(ctx, a)
+	if err != nil {
 		return nil, "", err
 	}
 	if err := a.Drain(); err != nil {
 		return nil, "", fmt.Errorf("after the last file: %w", err)
 	}
-	return f, sumOf(h), nil
+	if see == nil {
+		return f, "", nil
+	}
+	return f, "sha256:" + hex.EncodeToString(see.Sum(nil)), nil
 }
 
 // ended reports whether a tar ends in a block of zeros, and goes back to its
@@ -164,5 +185,3 @@ func ended(s io.ReadSeeker) bool {
 	_, back := s.Seek(0, io.SeekStart)
 	return err == nil && back == nil && last == [512]byte{}
 }
-
-func sumOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }

@@ -8,15 +8,21 @@ import (
 
 // Ahead reads r in a goroutine of its own, so that one core decompresses while
 // another looks at what came. Its Seek skips forwards without copying, which is
-// what archive/tar does with contents that nobody asks for. Close ends the
-// goroutine and waits for it; see, when not nil, is given every byte in order.
+// what archive/tar does with contents that nobody asks for. see, when not nil,
+// is given every byte in order, in another goroutine. Close ends them and waits.
 func Ahead(ctx context.Context, r io.Reader, see io.Writer) *AheadReader {
 	ctx, cancel := context.WithCancel(ctx)
-	a := &AheadReader{full: make(chan chunk, 2), free: make(chan []byte, 4), cancel: cancel, done: make(chan struct{})}
+	a := &AheadReader{full: make(chan chunk, 2), free: make(chan []byte, 6), cancel: cancel, done: make(chan struct{}), cause: func() error { return context.Cause(ctx) }}
 	for range cap(a.free) {
-		a.free <- make([]byte, 256<<10)
+		a.free <- make([]byte, 128<<10)
 	}
-	go a.fill(ctx, r, see)
+	if see == nil {
+		go func() { defer close(a.done); a.fill(ctx, r, a.full) }()
+		return a
+	}
+	read := make(chan chunk, 2)
+	go func() { defer close(read); a.fill(ctx, r, read) }()
+	go func() { defer close(a.done); a.show(ctx, read, see) }()
 	return a
 }
 
@@ -26,6 +32,7 @@ type AheadReader struct {
 	free   chan []byte
 	cancel context.CancelFunc
 	done   chan struct{}
+	cause  func() error
 
 	now  []byte // the chunk that is being read
 	left []byte // what is unread of it
@@ -39,32 +46,39 @@ type chunk struct {
 	err error
 }
 
-func (a *AheadReader) fill(ctx context.Context, r io.Reader, see io.Writer) {
-	defer close(a.done)
+// fill reads chunks until one ends with an error, io.EOF included.
+func (a *AheadReader) fill(ctx context.Context, r io.Reader, to chan<- chunk) {
 	for {
-		var b []byte
+		var c chunk
 		select {
-		case b = <-a.free:
-		case <-ctx.Done():
-			a.full <- chunk{err: context.Cause(ctx)}
-			return
-		}
-		n, err := io.ReadFull(r, b)
-		if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 {
-			err = nil // the next read says why
-		}
-		if see != nil {
-			if _, werr := see.Write(b[:n]); werr != nil {
-				err = werr
-			}
-		}
-		select {
-		case a.full <- chunk{b, n, err}:
+		case c.b = <-a.free:
 		case <-ctx.Done():
 			return
 		}
-		if err != nil {
+		c.n, c.err = io.ReadFull(r, c.b)
+		if errors.Is(c.err, io.ErrUnexpectedEOF) && c.n > 0 {
+			c.err = nil // the next read says why
+		}
+		select {
+		case to <- c:
+		case <-ctx.Done():
 			return
+		}
+		if c.err != nil {
+			return
+		}
+	}
+}
+
+// show gives each chunk to see before it passes it on.
+func (a *AheadReader) show(ctx context.Context, from <-chan chunk, see io.Writer) {
+	for c := range from {
+		if _, err := see.Write(c.b[:c.n]); err != nil {
+			c.err = err
+		}
+		select {
+		case a.full <- c:
+		case <-ctx.Done():
 		}
 	}
 }
@@ -77,18 +91,28 @@ func (a *AheadReader) next() error {
 		a.free <- a.now
 		a.now = nil
 	}
-	var c chunk
-	select {
-	case c = <-a.full:
-	case <-a.done: // what it sent before it ended is still there
-		select {
-		case c = <-a.full:
-		default:
-			c.err = io.ErrUnexpectedEOF
-		}
+	c, ok := a.receive()
+	if !ok {
+		a.err = a.cause()
+		return a.err
 	}
 	a.now, a.left, a.err = c.b, c.b[:c.n], c.err
 	return nil
+}
+
+// receive waits for a chunk; what was sent before the end is still there.
+func (a *AheadReader) receive() (chunk, bool) {
+	select {
+	case c := <-a.full:
+		return c, true
+	case <-a.done:
+	}
+	select {
+	case c := <-a.full:
+		return c, true
+	default:
+		return chunk{}, false
+	}
 }
 
 // Read implements io.Reader.
@@ -117,10 +141,7 @@ func (a *AheadReader) Seek(off int64, whence int) (int64, error) {
 			break
 		}
 		if err := a.next(); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return a.pos, err
+			return a.pos, unexpected(err)
 		}
 	}
 	return a.pos, nil
@@ -140,11 +161,6 @@ func (a *AheadReader) Drain() error {
 // Close ends the reading.
 func (a *AheadReader) Close() error {
 	a.cancel()
-	for {
-		select {
-		case <-a.full:
-		case <-a.done:
-			return nil
-		}
-	}
+	<-a.done
+	return nil
 }

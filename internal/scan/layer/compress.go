@@ -25,7 +25,7 @@ var foreign = map[string]string{
 // Decompress opens a layer's tar by its first bytes: gzip, zstd or plain. The
 // name says which. A plain r that can seek stays so.
 func Decompress(r io.Reader) (tar io.ReadCloser, name string, err error) {
-	if s, ok := r.(io.ReadSeeker); ok {
+	if s, ok := r.(ReadSeekerAt); ok {
 		head := make([]byte, 6)
 		n, err := io.ReadFull(s, head)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
@@ -64,8 +64,8 @@ func open(r io.Reader, head []byte) (io.ReadCloser, string, error) {
 			return nil, name, fmt.Errorf("it is packed with %s; registries and ECS take gzip, zstd or plain tar", name)
 		}
 	}
-	if s, ok := r.(io.ReadSeeker); ok {
-		return readSeekNopCloser{s}, "plain", nil
+	if s, ok := r.(ReadSeekerAt); ok {
+		return fileNopCloser{s}, "plain", nil
 	}
 	return io.NopCloser(r), "plain", nil
 }
@@ -77,6 +77,6 @@ func buffered(r io.Reader) io.Reader {
 	return bufio.NewReaderSize(r, 256<<10)
 }
 
-type readSeekNopCloser struct{ io.ReadSeeker }
+type fileNopCloser struct{ ReadSeekerAt }
 
-func (readSeekNopCloser) Close() error { return nil }
+func (fileNopCloser) Close() error { return nil }

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 // error, and so is one beyond the limits of this package.
 func Read(ctx context.Context, r io.Reader) (*Facts, error) {
 	w := walker{f: &Facts{}, tar: tar.NewReader(r), head: make([]byte, native.SniffLen)}
+	w.file, _ = r.(*skipper)
 	for n := 0; ; n++ {
 		if n%64 == 0 && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -54,6 +56,7 @@ func orStart(last string) string {
 type walker struct {
 	f    *Facts
 	tar  *tar.Reader
+	file *skipper // what tar reads, where that can be read anywhere
 	head []byte
 	bin  native.Reader
 }
@@ -117,15 +120,29 @@ func (w *walker) member(h *tar.Header, p string) error {
 	case tar.TypeReg, tar.TypeGNUSparse:
 		e.Kind, e.Exec = Plain, h.Mode&0o111 != 0
 		w.f.Files++
-		if err := w.contents(&e, h.Size); err != nil {
+		if err := w.contents(&e, h.Size, sparse(h)); err != nil {
 			return err
 		}
 	}
 	return w.f.add(e)
 }
 
+// sparse reports a member whose holes are not in the tar (GNU formats 0.x and
+// 1.0; archive/tar hides the first ones' maps, but not where they came from).
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
 // contents reads as much of a file as its kind asks for.
-func (w *walker) contents(e *Entry, size int64) error {
+func (w *walker) contents(e *Entry, size int64, sparse bool) error {
 	if keep := keeper(e.Path); keep != nil && size <= maxText && w.f.kept+size <= maxTexts {
 		raw, err := io.ReadAll(io.LimitReader(w.tar, maxText))
 		if err != nil {
@@ -144,13 +161,13 @@ func (w *walker) contents(e *Entry, size int64) error {
 		return w.script(e, head)
 	}
 	if f := native.Sniff(head); f != "" {
-		return w.binary(e, f, head, size)
+		return w.binary(e, f, head, size, sparse)
 	}
 	return nil
 }
 
-func (w *walker) binary(e *Entry, f native.Format, head []byte, size int64) error {
-	b, err := w.bin.Read(f, io.MultiReader(strings.NewReader(string(head)), w.tar), size)
+func (w *walker) binary(e *Entry, f native.Format, head []byte, size int64, sparse bool) error {
+	b, err := w.facts(f, head, size, sparse)
 	if err != nil {
 		return err
 	}
@@ -161,6 +178,15 @@ func (w *walker) binary(e *Entry, f native.Format, head []byte, size int64) erro
 		e.Kind, e.Binary = Binary, b
 	}
 	return nil
+}
+
+// facts reads a binary of which head was read already. The contents of a sparse
+// member are not what lies in the tar.
+func (w *walker) facts(f native.Format, head []byte, size int64, sparse bool) (*native.Binary, error) {
+	if w.file == nil || sparse {
+		return w.bin.Read(f, io.MultiReader(bytes.NewReader(head), w.tar), size)
+	}
+	return w.bin.ReadAt(f, io.NewSectionReader(w.file.r, w.file.pos-int64(len(head)), size), size)
 }
 
 // maxShebang is what the kernel reads of a first line (BINPRM_BUF_SIZE).

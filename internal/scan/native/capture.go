@@ -11,10 +11,14 @@ import (
 // temporary file of at most maxSpill bytes. Nothing past maxReach is read at
 // all: a sparse file can claim to be as long as it likes.
 const (
-	maxMemory = 8 << 20
+	maxMemory = 4 << 20
 	maxSpill  = 256 << 20
 	maxReach  = 2 << 30
 )
+
+// windowLen is what is read at once of a file that can be read anywhere, in
+// bytes, a power of two.
+const windowLen = 4 << 10
 
 // errLost says that a part of the file was wanted after it had passed.
 var errLost = errors.New("lies where a single pass does not reach it")
@@ -30,9 +34,11 @@ type part struct {
 // be read only forwards.
 type capture struct {
 	r         io.Reader
+	at        io.ReaderAt // the file itself, where it can be read anywhere
 	pos, size int64
 	parts     []part
 	mem       []byte
+	from      int64 // where mem begins in the file, when at is set
 	dir       string
 	spill     *os.File
 	spillLen  int64
@@ -42,7 +48,7 @@ type capture struct {
 // keep reads on until the stretch [off, off+n) is held, as far as the file and
 // the limits go. A stretch that has passed already is held or lost; ReadAt tells.
 func (c *capture) keep(off, n int64) {
-	if off < 0 || n <= 0 || off >= c.size || c.failed != nil {
+	if off < 0 || n <= 0 || off >= c.size || c.failed != nil || c.at != nil {
 		return
 	}
 	end := c.size
@@ -81,6 +87,9 @@ func (c *capture) skip(n int64) bool {
 // hold keeps n bytes in memory and says how many came.
 func (c *capture) hold(off, n int64) int64 {
 	at := len(c.mem)
+	if int64(cap(c.mem)-at) < n && n > 256<<10 {
+		c.mem = append(make([]byte, 0, maxMemory), c.mem...) // once, for all files to come
+	}
 	var got int64
 	for got < n { // in steps: a size that the file does not have allocates nothing
 		step := min(n-got, 256<<10)
@@ -119,6 +128,9 @@ func (c *capture) overflow(off, n int64) {
 // ReadAt reads what was kept; errLost is the answer for the rest of the file,
 // io.EOF for what is past its end.
 func (c *capture) ReadAt(p []byte, off int64) (int, error) {
+	if c.at != nil {
+		return c.direct(p, off)
+	}
 	done := 0
 	for done < len(p) {
 		n, err := c.readSome(p[done:], off+int64(done))
@@ -128,6 +140,30 @@ func (c *capture) ReadAt(p []byte, off int64) (int, error) {
 		}
 	}
 	return done, nil
+}
+
+// direct reads the file itself, through a window: most reads are of a few bytes
+// close to one another.
+func (c *capture) direct(p []byte, off int64) (int, error) {
+	if off < 0 || off >= c.size {
+		return 0, io.EOF
+	}
+	if n := int64(len(p)); n > windowLen || off+n > c.size {
+		m, err := c.at.ReadAt(p[:min(n, c.size-off)], off)
+		if err == nil && int64(m) < n {
+			err = io.EOF
+		}
+		return m, err
+	}
+	if off < c.from || off+int64(len(p)) > c.from+int64(len(c.mem)) {
+		c.from = off &^ (windowLen/4 - 1)
+		c.mem = append(c.mem[:0], make([]byte, min(windowLen+windowLen/4, c.size-c.from))...)
+		if _, err := c.at.ReadAt(c.mem, c.from); err != nil {
+			c.mem, c.failed = c.mem[:0], fmt.Errorf("read a binary: %w", unexpected(err))
+			return 0, c.failed
+		}
+	}
+	return copy(p, c.mem[off-c.from:]), nil
 }
 
 func (c *capture) readSome(p []byte, off int64) (int, error) {

@@ -153,7 +153,15 @@ type Reader struct {
 // as far as it must. What is wrong with the file is in the result; an error is
 // r's own. A file that is no binary after all has no Format in the result.
 func (d *Reader) Read(f Format, r io.Reader, size int64) (*Binary, error) {
-	c := &capture{r: r, size: size, mem: d.held[:0], dir: d.TempDir}
+	return d.read(f, &capture{r: r, size: size, mem: d.held[:0], dir: d.TempDir})
+}
+
+// ReadAt is Read for a file that can be read anywhere, of which it reads less.
+func (d *Reader) ReadAt(f Format, r io.ReaderAt, size int64) (*Binary, error) {
+	return d.read(f, &capture{at: r, size: size, mem: d.held[:0]})
+}
+
+func (d *Reader) read(f Format, c *capture) (*Binary, error) {
 	defer func() {
 		d.held = c.mem[:0]
 		c.close()

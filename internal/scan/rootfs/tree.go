@@ -25,7 +25,10 @@ type Node struct {
 }
 
 // Tree is the final file system. The zero Tree is empty.
-type Tree struct{ root *Node }
+type Tree struct {
+	root  *Node
+	plain *Node // stands for all executable files without contents of interest of the layer that is being laid
+}
 
 func newDir(at string, l int) *Node {
 	return &Node{Entry: layer.Entry{Path: at, Kind: layer.Dir}, Layer: l, kids: map[string]*Node{}}
@@ -37,6 +40,7 @@ func (t *Tree) Apply(index int, f *layer.Facts) error {
 	if t.root == nil {
 		t.root = newDir("/", index)
 	}
+	t.plain = &Node{Entry: layer.Entry{Kind: layer.Plain, Exec: true}, Layer: index}
 	for e, err := range f.All() {
 		if err != nil {
 			return err
@@ -88,6 +92,8 @@ func (t *Tree) put(index int, e layer.Entry) {
 		}
 	case !wanted:
 		delete(d.kids, base)
+	case e.Kind == layer.Plain:
+		d.kids[strings.Clone(base)] = t.plain
 	default:
 		d.kids[base] = &Node{Entry: e, Layer: index}
 	}
