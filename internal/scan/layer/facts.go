@@ -164,8 +164,7 @@ func (f *Facts) All() iter.Seq2[Entry, error] {
 type cursor struct {
 	log                          []byte
 	f                            *Facts
-	last                         string // path of the last entry that was added
-	native                       int    // bytes of Binaries
+	last                         string
 	binaries, texts, packs, lock int
 }
 
