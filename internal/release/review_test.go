@@ -421,6 +421,9 @@ func TestFailedRedeployDoesNotCondemnTheRevision(t *testing.T) {
 	w := newWorld(t, incident, nil)
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
 	w.runtime.Set("backend:38", segfault)
+	// What made it crash is over when it is rolled back: the same revision serves
+	// again, also where its tasks have to be started anew.
+	w.at("conclude", event.Started, func() { w.runtime.Set("backend:38", scripted.Script{}) })
 	s := w.settings("good")
 	s.Redeploy = true
 	w.want(w.release(s), 3, event.RolledBack, "EXIT_139_SIGSEGV", "38")

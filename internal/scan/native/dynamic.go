@@ -142,20 +142,23 @@ func (t *tables) names(b *Binary) error {
 		}
 		b.Needed = append(b.Needed, s)
 	}
-	for tag, set := range map[elf.DynTag]func(string){
-		elf.DT_SONAME:  func(s string) { b.Soname = s },
-		elf.DT_RPATH:   func(s string) { b.RPath = list(s) },
-		elf.DT_RUNPATH: func(s string) { b.RunPath = list(s) },
+	for _, x := range []struct {
+		tag elf.DynTag
+		set func(string)
+	}{
+		{elf.DT_SONAME, func(s string) { b.Soname = s }},
+		{elf.DT_RPATH, func(s string) { b.RPath = list(s) }},
+		{elf.DT_RUNPATH, func(s string) { b.RunPath = list(s) }},
 	} {
-		off, has := t.one[tag]
+		off, has := t.one[x.tag]
 		if !has {
 			continue
 		}
 		s, err := t.text(off)
 		if err != nil {
-			return fmt.Errorf("%v: %w", tag, err)
+			return fmt.Errorf("%v: %w", x.tag, err)
 		}
-		set(s)
+		x.set(s)
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func readELF(b *Binary, c *capture) error {
 // sections are hidden from it: their table is at a file's end, which a single
 // pass has not reached, and nothing here needs it.
 func segments(c *capture) (*elf.File, error) {
+	if c.size < 52 { // the 32-bit header, the shorter one
+		return nil, damaged("the file ends in it")
+	}
 	head := make([]byte, 64)
 	if _, err := c.ReadAt(head[:min(64, c.size)], 0); err != nil {
 		return nil, err

@@ -3,7 +3,10 @@ package native_test
 import (
 	"bytes"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/weelo/weelo-deploy/internal/scan/native"
 	"github.com/weelo/weelo-deploy/internal/scan/scantest"
@@ -31,7 +34,8 @@ func seeds(f *testing.F) {
 }
 
 // fuzzFormat reads anything as one format: the facts stay within their limits,
-// and a second reading gives the same.
+// a second reading gives the same, and so does one
+// that may go back in the file.
 func fuzzFormat(f *testing.F, format native.Format) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -46,6 +50,16 @@ func fuzzFormat(f *testing.F, format native.Format) {
 		again, err := d.Read(format, bytes.NewReader(b), int64(len(b)))
 		if err != nil || again.String() != got.String() || again.Damaged != got.Damaged {
 			t.Fatalf("a second Read = %v, %v; the first gave %v", again, err, got)
+		}
+		at, err := d.ReadAt(format, bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatalf("ReadAt: %v", err)
+		}
+		if got.Damaged != "" && at.Damaged != "" {
+			got.Damaged, at.Damaged = "", "" // the same fault, met in other words
+		}
+		if d := cmp.Diff(got, at); d != "" && !strings.Contains(got.Damaged, "single pass") {
+			t.Fatalf("Read and ReadAt differ:\n%s", d)
 		}
 	})
 }
