@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command scan measures the scan of images: how fast it reads the layers of a
 // root file system made from this machine's own files, against what it takes
 // merely to decompress and read the same layers, and how much memory it needs.

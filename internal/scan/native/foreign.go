@@ -55,7 +55,11 @@ func readFat(b *Binary, c *capture) error {
 	if head[3] == 0xbf {
 		step = fatArch64Len
 	}
-	for i := range int64(binary.BigEndian.Uint32(head[4:])) {
+	count := int64(binary.BigEndian.Uint32(head[4:]))
+	if count >= javaVersion {
+		return damaged("universal header: %d processors", count)
+	}
+	for i := range count {
 		var cpu uint32
 		if err := binary.Read(io.NewSectionReader(c, fatHeaderLen+i*step, 4), binary.BigEndian, &cpu); err != nil {
 			return fmt.Errorf("universal header: %w", err)
