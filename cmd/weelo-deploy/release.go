@@ -64,9 +64,9 @@ weelo-deploy exit-codes for the others.`,
   weelo-deploy release --image weelo-backend:local --tag v1.0.9`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.dryRun {
-				return a.runPlan(cmd.Context(), cmd, &f)
+				return a.runPlan(cmd, &f)
 			}
-			return a.runRelease(cmd.Context(), cmd, &f)
+			return a.runRelease(cmd, "release", &f, func(ctx context.Context, r *release.Run) event.Result { return r.Execute(ctx) })
 		},
 	}
 	f.register(cmd)
@@ -80,18 +80,21 @@ func newPlanCommand(a *app) *cobra.Command {
 		Use: "plan", Short: "Show what a release would do; change nothing", Args: noArgs,
 		Example: `  weelo-deploy plan
   weelo-deploy plan --exit-code   # exit 8 when something would change`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd.Context(), cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd, &f) },
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&f.exitCode, "exit-code", false, "exit 8 when something would change")
 	return cmd
 }
 
-func (a *app) runRelease(ctx context.Context, cmd *cobra.Command, f *releaseFlags) error {
-	s, err := a.begin("release")
+// runRelease prepares a release as its flags say, and does with it what the
+// command is for.
+func (a *app) runRelease(cmd *cobra.Command, command string, f *releaseFlags, do func(context.Context, *release.Run) event.Result) error {
+	s, err := a.begin(command)
 	if err != nil {
 		return err
 	}
+	ctx := cmd.Context()
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
 	s.beat(beating)
@@ -101,23 +104,11 @@ func (a *app) runRelease(ctx context.Context, cmd *cobra.Command, f *releaseFlag
 	}
 	defer closing()
 	run.Interrupts = a.again
-	return s.done(run.Execute(ctx))
+	return s.done(do(ctx, run))
 }
 
-func (a *app) runPlan(ctx context.Context, cmd *cobra.Command, f *releaseFlags) error {
-	s, err := a.begin("plan")
-	if err != nil {
-		return err
-	}
-	beating, stop := context.WithCancel(ctx)
-	defer stop()
-	s.beat(beating)
-	run, closing, err := s.prepare(ctx, cmd, f)
-	if err != nil {
-		return s.refuse(err)
-	}
-	defer closing()
-	return s.done(run.Plan(ctx, f.exitCode))
+func (a *app) runPlan(cmd *cobra.Command, f *releaseFlags) error {
+	return a.runRelease(cmd, "plan", f, func(ctx context.Context, r *release.Run) event.Result { return r.Plan(ctx, f.exitCode) })
 }
 
 // prepare turns configuration and flags into a release that can run: against

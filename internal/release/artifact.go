@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/build"
+	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/image"
 )
 
@@ -23,6 +24,7 @@ type artifact struct {
 	localID   string             // in the engine; empty when it is in the registry only
 	local     image.Local        // what was verified in the engine
 	remote    *image.Description // what was verified in the registry
+	auth      *engine.Auth       // for the registry; nil before the first login
 	reused    bool               // an earlier run of the same commit made it
 }
 
@@ -50,11 +52,11 @@ func (r *Run) build(ctx context.Context) (string, error) {
 	if err := build.RunBefore(ctx, r.Dir, r.Before, emit); err != nil {
 		return "", err
 	}
-	engine, builder, err := r.OpenEngine()
+	e, builder, err := r.OpenEngine()
 	if err != nil {
 		return "", err
 	}
-	r.detectEmulation(ctx, engine)
+	r.detectEmulation(ctx, e)
 	req := r.Build
 	req.Labels = maps.Clone(req.Labels)
 	if req.Labels == nil {
@@ -118,11 +120,24 @@ func (r *Run) reusable(ctx context.Context) (*image.Description, error) {
 	return &d, nil
 }
 
-// registry opens the repository's registry with a fresh token.
+// registry opens the repository's registry.
 func (r *Run) registry(ctx context.Context) (Registry, error) {
-	auth, err := image.Login(ctx, r.ECR, r.pre.repo.Host)
+	auth, err := r.login(ctx)
 	if err != nil {
-		return nil, fromAWS(err, "sign in to the registry "+r.pre.repo.Host, "ecr:GetAuthorizationToken")
+		return nil, err
 	}
 	return r.OpenRegistry(auth), nil
+}
+
+// login signs in to the registry once a run: a token is good for 12 hours
+// (GetAuthorizationToken, ECR API reference).
+func (r *Run) login(ctx context.Context) (engine.Auth, error) {
+	if r.artifact.auth == nil {
+		auth, err := image.Login(ctx, r.ECR, r.pre.repo.Host)
+		if err != nil {
+			return auth, fromAWS(err, "sign in to the registry "+r.pre.repo.Host, "ecr:GetAuthorizationToken")
+		}
+		r.artifact.auth = &auth
+	}
+	return *r.artifact.auth, nil
 }

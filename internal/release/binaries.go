@@ -37,11 +37,7 @@ func (r *Run) scanBinaries(ctx context.Context, e Engine) error {
 }
 
 func (r *Run) scanImage(ctx context.Context, e Engine) (scan.Report, error) {
-	next, err := r.pre.base.Next(r.change(""))
-	if err != nil {
-		return scan.Report{}, err
-	}
-	c, err := next.Released(r.Container)
+	_, c, err := r.asReleased()
 	if err != nil {
 		return scan.Report{}, err
 	}

@@ -28,7 +28,7 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 		return "", err
 	}
 	r.pre.service = now // somebody may have changed its settings since preflight
-	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: pointer(r.next.ARN()), ForceNewDeployment: true}
+	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: aws.String(r.next.ARN()), ForceNewDeployment: true}
 	before, err := r.sign(ctx)
 	if err != nil {
 		return "", err

@@ -51,9 +51,9 @@ func (r *Run) push(ctx context.Context) (string, error) {
 }
 
 func (r *Run) pushTags(ctx context.Context, tags []string) (string, error) {
-	auth, err := image.Login(ctx, r.ECR, r.pre.repo.Host)
+	auth, err := r.login(ctx)
 	if err != nil {
-		return "", fromAWS(err, "sign in to the registry "+r.pre.repo.Host, "ecr:GetAuthorizationToken")
+		return "", err
 	}
 	engine, _, err := r.OpenEngine()
 	if err != nil {

@@ -18,7 +18,16 @@ func (r *Run) change(image string) taskdef.Change {
 	return taskdef.Change{Container: c.Name, Image: image, Environment: r.Environment, Secrets: r.Secrets}
 }
 
-func sameBesides(a, b *taskdef.Definition) bool { return taskdef.Equal(a, b) }
+// asReleased is the definition that the image will run under, and its container
+// in it.
+func (r *Run) asReleased() (*taskdef.Definition, taskdef.Container, error) {
+	next, err := r.pre.base.Next(r.change(""))
+	if err != nil {
+		return nil, taskdef.Container{}, err
+	}
+	c, err := next.Released(r.Container)
+	return next, c, err
+}
 
 // register makes the next revision: the base with the released container pinned
 // to the digest that passed. Nothing changed means no new revision.

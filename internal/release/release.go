@@ -17,7 +17,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -49,7 +48,6 @@ type Engine interface {
 	image.PushEngine
 	trial.Engine
 	trial.Machine
-	Untag(ctx context.Context, ref string) error
 }
 
 // Builder checks and builds images.
@@ -219,8 +217,9 @@ func (r *Run) finish() event.Result {
 	if r.Rehearsal {
 		r.result.Rehearsal, r.result.Next = true, nil
 		if f := r.result.Failure; f != nil { // commands would reach for the real service
-			for _, g := range append(f.Also, f) {
-				g.Next = nil
+			f.Next = nil
+			for _, also := range f.Also {
+				also.Next = nil
 			}
 		}
 	}
@@ -247,5 +246,3 @@ func (r *Run) note(stage string, level event.Level, text string) {
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
-
-func pointer(s string) *string { return aws.String(s) }

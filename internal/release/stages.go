@@ -21,7 +21,7 @@ type stage struct {
 	after bool
 }
 
-// releaseStages is the release, in order (docs/stages in ARCHITECTURE.md).
+// releaseStages is the release, in order (ARCHITECTURE.md walks through it).
 var releaseStages = []stage{
 	{name: "preflight", run: (*Run).preflight},
 	{name: "build", run: (*Run).build},

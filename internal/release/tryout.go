@@ -20,11 +20,7 @@ func (r *Run) tryOut(ctx context.Context, e Engine) error {
 		emit(event.Check{Name: "trial run", Status: event.Skipped, Detail: "--no-trial"})
 		return nil
 	}
-	next, err := r.pre.base.Next(r.change(""))
-	if err != nil {
-		return err
-	}
-	c, err := next.Released(r.Container)
+	next, c, err := r.asReleased()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
 
 // inRepository says whether --image names an image of the target repository.
@@ -122,7 +123,7 @@ func (r *Run) compare(ctx context.Context, digest, config string) error {
 		return err
 	}
 	ref, err := image.ParseReference(c.Image)
-	if err != nil || ref.Repository() != r.pre.repo.URI || ref.Digest == "" || !sameBesides(base, next) {
+	if err != nil || ref.Repository() != r.pre.repo.URI || ref.Digest == "" || !taskdef.Equal(base, next) {
 		return nil // not an image of ours, so there is nothing to compare with
 	}
 	if digest == ref.Digest {

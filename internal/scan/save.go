@@ -141,6 +141,30 @@ func (a *archive) member(h *tar.Header) (string, bool, error) {
 	return name, false, nil
 }
 
+// each walks through the archive, and hands on every member that has contents
+// while the reader stands at them.
+func (a *archive) each(t *tar.Reader, look func(name string, size int64) error) error {
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			return fmt.Errorf("read the archive: %w", err)
+		}
+		name, contents, err := a.member(h)
+		if err != nil {
+			return err
+		}
+		if !contents {
+			continue
+		}
+		if err := look(name, h.Size); err != nil {
+			return err
+		}
+	}
+}
+
 func (a *archive) keep(name string, r io.Reader) error {
 	raw, err := document(name, r)
 	if err != nil {
@@ -163,24 +187,14 @@ func readStream(ctx context.Context, r *reader, body io.Reader, trusted bool) (*
 	a := newArchive()
 	a.trust = trusted
 	t := tar.NewReader(bufio.NewReaderSize(body, 64<<10))
-	for {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-			return nil, fmt.Errorf("read the archive: %w", err)
-		}
-		name, contents, err := a.member(h)
-		if err != nil {
-			return nil, err
-		}
-		if !contents {
-			continue
-		}
+	err := a.each(t, func(name string, _ int64) error {
 		if err := a.stream(ctx, r, name, t); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return a.assemble(r)
 }
@@ -270,26 +284,16 @@ func readFile(ctx context.Context, r *reader, f seekable, size int64) (*contents
 	a, where := newArchive(), map[string]*io.SectionReader{}
 	sr := io.NewSectionReader(f, 0, size)
 	t := tar.NewReader(sr)
-	for {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-			return nil, fmt.Errorf("read the archive: %w", err)
-		}
-		name, contents, err := a.member(h)
-		if err != nil {
-			return nil, err
-		}
-		if !contents {
-			continue
-		}
+	err := a.each(t, func(name string, size int64) error {
 		at, err := sr.Seek(0, io.SeekCurrent)
 		if err != nil {
-			return nil, fmt.Errorf("read the archive: %w", err)
+			return fmt.Errorf("read the archive: %w", err)
 		}
-		where[name] = io.NewSectionReader(f, at, h.Size)
+		where[name] = io.NewSectionReader(f, at, size)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	p, err := resolve(sections{a, where}, r.target)
 	if err != nil {
