@@ -72,9 +72,9 @@ func (r *Report) sort() {
 
 // Summary is the report in one line.
 func (r Report) Summary() string {
-	s := fmt.Sprintf("%d binaries among %d files fit %s", r.Binaries, r.Files, r.Target)
+	s := fmt.Sprintf("%s among %s fit %s", binaries(r.Binaries), count(r.Files, "file"), r.Target)
 	if e := r.Count(Error); e > 0 {
-		s = fmt.Sprintf("%s would not run on %s, of %d binaries among %d files", count(e, "thing"), r.Target, r.Binaries, r.Files)
+		s = fmt.Sprintf("%s would not run on %s, of %s among %s", count(e, "thing"), r.Target, binaries(r.Binaries), count(r.Files, "file"))
 	}
 	if w := r.Count(Warning); w > 0 {
 		s += ", " + count(w, "warning")
@@ -86,6 +86,13 @@ func (r Report) Summary() string {
 		s += fmt.Sprintf("; %d of %d layers known already", r.Cached, r.Layers)
 	}
 	return s
+}
+
+func binaries(n int) string {
+	if n == 1 {
+		return "1 binary"
+	}
+	return fmt.Sprintf("%d binaries", n)
 }
 
 func count(n int, what string) string {
