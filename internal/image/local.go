@@ -53,9 +53,9 @@ func engineError(ref string, err error) error {
 	var away *engine.UnreachableError
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return event.Fail(event.CodeNotFound, "image "+ref+" is not in the docker engine").Because(ErrNotFound). // what the engine says of it is the same three times over
-
-																Hint("build it, or fetch it: docker pull " + ref)
+		// What the engine says of it is the same three times over.
+		return event.Fail(event.CodeNotFound, "image "+ref+" is not in the docker engine").Because(ErrNotFound).
+			Hint("build it, or fetch it: docker pull " + ref)
 	case errors.As(err, &away):
 		return event.Fail(event.CodeNoEngine, away.Error()).Because(err).Hint(away.Hints...)
 	}
