@@ -280,7 +280,7 @@ func code(f *event.Failure) string {
 func lastLine(lines []string) string {
 	for _, l := range slices.Backward(lines) {
 		if strings.TrimSpace(l) != "" {
-			return cut(l, longest)
+			return cut(strings.TrimSpace(l), longest)
 		}
 	}
 	return ""

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"testing"
 
@@ -59,36 +58,6 @@ func TestReport_everyOutcome(t *testing.T) {
 	for name, r := range results() {
 		t.Run(name, func(t *testing.T) {
 			golden(t, "report-"+name, draw(t, Plain, nil, step{0, "", r}).both())
-		})
-	}
-}
-
-func TestReport_failureCodes(t *testing.T) {
-	for _, f := range []*event.Failure{
-		crash(),
-		{Code: event.CodeOutOfMemory, Message: "container web was killed: out of memory", Tasks: 2, Evidence: []string{"memory limit 512 MiB"}, Logs: []string{"FATAL ERROR: heap limit"}, Hints: []string{"raise the memory of the task definition"}},
-		{Code: event.CodeExecFormat, Message: "container web could not be started: exec format error", Reason: "exec /app: exec format error"},
-		{Code: event.CodeCannotPullPlatform, Message: "the image has no manifest for linux/amd64", Reason: "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'", Evidence: []string{"CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'"}},
-		{Code: event.CodeCannotPullNotFound, Message: "the image is not in the registry"},
-		{Code: event.CodeUnhealthy, Message: "container web is unhealthy", Tasks: 2},
-		{Code: event.CodeTimeout, Message: "no progress for 10m0s", Evidence: []string{"awaited: 1 of 2 tasks running"}},
-		{Code: event.CodeECSRolledBack, Message: "ECS's circuit breaker rolled the deployment back"},
-	} {
-		t.Run(string(f.Code), func(t *testing.T) {
-			r := rolledBack()
-			r.Failure = f
-			s := draw(t, Plain, nil, step{0, "", r})
-			golden(t, "failure-"+string(f.Code), s.stderr.String())
-			lines := strings.Split(s.stderr.String(), "\n")
-			begins := []string{"error: ", "  production: weelobackendtask:27 serves", "  cause: " + f.Message + " [" + string(f.Code) + "]", "  next: "}
-			if ofTask(f) || len(f.Logs) > 0 {
-				begins = slices.Insert(begins, 3, "  last log: ")
-			}
-			for i, begin := range begins {
-				if !strings.HasPrefix(lines[i], begin) {
-					t.Errorf("line %d = %q, want it to begin with %q", i+1, lines[i], begin)
-				}
-			}
 		})
 	}
 }
