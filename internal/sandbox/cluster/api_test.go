@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-
-	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
 )
 
 var ctx = context.Background()
@@ -177,34 +175,6 @@ func TestAPI_tags(t *testing.T) {
 		without := must(w.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &one}))
 		if len(with.Tags) != 1 || len(without.Tags) != 0 {
 			t.Errorf("%d tags with include, %d without", len(with.Tags), len(without.Tags))
-		}
-	})
-}
-
-func TestAPI_RunTask(t *testing.T) {
-	inWorld(t, func(w *world) {
-		must(w.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("prod")}))
-		one := w.register(container("web:1"))
-		w.rt.Set("web:1", scripted.Script{Exits: true, ExitAfter: 10 * time.Second, ExitCode: 4})
-		in := &ecs.RunTaskInput{Cluster: aws.String("prod"), TaskDefinition: &one, LaunchType: types.LaunchTypeFargate, NetworkConfiguration: network,
-			ClientToken: aws.String("once"), StartedBy: aws.String("me"),
-			Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String("app"), Command: []string{"migrate"}}}}}
-		arn := *must(w.ecs.RunTask(ctx, in)).Tasks[0].TaskArn
-		if again := *must(w.ecs.RunTask(ctx, in)).Tasks[0].TaskArn; again != arn {
-			t.Errorf("the same client token ran a second task")
-		}
-		w.pass(time.Minute)
-		k := must(w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String("prod"), Tasks: []string{arn}})).Tasks[0]
-		if *k.LastStatus != "STOPPED" || aws.ToInt32(k.Containers[0].ExitCode) != 4 || *k.Group != "family:web" || *k.StartedBy != "me" {
-			t.Errorf("task is %+v", k)
-		}
-		started := w.rt.Started()
-		if len(started) != 1 || !slices.Equal(started[0].Containers[0].Command, []string{"migrate"}) {
-			t.Errorf("started tasks are %+v", started)
-		}
-		w.pass(time.Hour)
-		if out := must(w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String("prod"), Tasks: []string{arn}})); len(out.Failures) != 1 {
-			t.Error("the task is told about for more than an hour")
 		}
 	})
 }

@@ -21,6 +21,7 @@ type looseTask struct {
 	group           string
 	startedBy       string
 	clientToken     string
+	request         string // what RunTask was asked, as JSON
 	overrides       *types.TaskOverride
 	tags            []types.Tag
 }

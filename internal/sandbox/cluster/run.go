@@ -2,76 +2,103 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/definition"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 )
-
-// maxRun is the largest count of RunTask.
-const maxRun = 10
 
 func (c *Cluster) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOutput, error) {
 	cl, err := c.cluster(deref(in.Cluster))
 	if err != nil {
 		return nil, err
 	}
-	count := 1
-	if in.Count != nil {
-		count = int(*in.Count)
-	}
-	if count < 1 || count > maxRun {
-		return nil, invalid("count must be between 1 and %d.", maxRun)
-	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := checkRun(in); err != nil {
 		return nil, err
+	}
+	request, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	if tasks := cl.ranBefore(deref(in.ClientToken)); len(tasks) > 0 {
+		if tasks[0].request != string(request) {
+			return nil, c.tokenInUse(cl, tasks)
+		}
+		return c.ran(cl, tasks), nil
 	}
 	def, err := c.usable(deref(in.TaskDefinition))
 	if err != nil {
 		return nil, err
 	}
-	proto := looseTask{
-		def: def, launchType: in.LaunchType, providers: in.CapacityProviderStrategy,
-		platformVersion: deref(in.PlatformVersion), group: deref(in.Group), startedBy: deref(in.StartedBy),
-		clientToken: deref(in.ClientToken), overrides: in.Overrides, tags: in.Tags,
-	}
-	if proto.launchType == "" && len(proto.providers) == 0 {
-		proto.launchType = types.LaunchTypeEc2
-	}
-	placed := &ecs.CreateServiceInput{LaunchType: proto.launchType, CapacityProviderStrategy: proto.providers, NetworkConfiguration: in.NetworkConfiguration}
-	if err := checkPlacement(def, placed); err != nil {
+	setRunDefaults(in)
+	if err := checkRunnable(def, in); err != nil {
 		return nil, err
 	}
-	out := &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
-	tasks := cl.ranBefore(proto.clientToken)
-	for range count {
-		if len(tasks) >= count {
-			break
+	if reason := shortage(def, in); reason != "" {
+		return &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{{Arn: ptr(c.containerInstance(cl)), Reason: &reason}}}, nil
+	}
+	return c.ran(cl, c.addLoose(cl, def, in, string(request))), nil
+}
+
+// addLoose makes the tasks of a request.
+func (c *Cluster) addLoose(cl *clusterRecord, def *definition.Definition, in *ecs.RunTaskInput, request string) []*looseTask {
+	tags := in.Tags
+	if in.PropagateTags == types.PropagateTagsTaskDefinition {
+		tags = append(slices.Clone(tags), def.Tags...)
+	}
+	var tasks []*looseTask
+	for range *in.Count {
+		t := &looseTask{
+			def: def, launchType: in.LaunchType, providers: in.CapacityProviderStrategy,
+			platformVersion: deref(in.PlatformVersion), group: deref(in.Group), startedBy: deref(in.StartedBy),
+			clientToken: deref(in.ClientToken), request: request, overrides: in.Overrides, tags: tags,
 		}
-		t := proto
 		t.sched = scheduler.NewTask(newTaskID(), "", template(def, onFargate(t.launchType, t.providers)), c.env())
-		cl.loose[t.sched.ID] = &t
-		tasks = append(tasks, &t)
+		cl.loose[t.sched.ID] = t
+		tasks = append(tasks, t)
 	}
 	cl.dirtyLoose = true
+	return tasks
+}
+
+// ran is the answer that tells of tasks.
+func (c *Cluster) ran(cl *clusterRecord, tasks []*looseTask) *ecs.RunTaskOutput {
+	out := &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
 	for _, t := range tasks {
 		out.Tasks = append(out.Tasks, c.viewTask(taskRef{t.sched, &owner{cluster: cl, def: t.def, loose: t}}, true))
 	}
-	return out, nil
+	return out
 }
 
 // ranBefore are the tasks that an earlier request with the same client token
-// started, which makes RunTask idempotent.
+// started in this cluster. A token is known for as long as its tasks are: AWS keeps
+// one for 24 hours, but not longer than an hour after the task has stopped
+// (Ensuring idempotency, ECS API reference).
 func (cl *clusterRecord) ranBefore(token string) []*looseTask {
 	var tasks []*looseTask
 	if token == "" {
 		return nil
 	}
-	for _, t := range cl.loose {
-		if t.clientToken == token {
+	for _, id := range slices.Sorted(maps.Keys(cl.loose)) {
+		if t := cl.loose[id]; t.clientToken == token {
 			tasks = append(tasks, t)
 		}
 	}
 	return tasks
+}
+
+// tokenInUse refuses a client token that an earlier, different request has used,
+// and names the tasks of that one (ConflictException of RunTask, ECS API
+// reference).
+func (c *Cluster) tokenInUse(cl *clusterRecord, tasks []*looseTask) error {
+	e := &types.ConflictException{Message: ptr("The provided clientToken is already in use with a different RunTask request.")}
+	for _, t := range tasks {
+		e.ResourceIds = append(e.ResourceIds, c.arns.task(cl.name, t.sched.ID))
+	}
+	return e
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -136,22 +138,36 @@ func override(spec *task.Spec, o *types.TaskOverride) {
 		return
 	}
 	for i := range spec.Containers {
-		k := &spec.Containers[i]
-		for _, c := range o.ContainerOverrides {
-			if deref(c.Name) != k.Name {
-				continue
-			}
-			if c.Command != nil {
-				k.Command = c.Command
-			}
-			for _, e := range c.Environment {
-				k.Env = append(k.Env, deref(e.Name)+"="+deref(e.Value))
-			}
-			if c.Memory != nil {
-				k.MemoryMiB = int(*c.Memory)
-			}
+		k, c := &spec.Containers[i], overrideOf(o, spec.Containers[i].Name)
+		if c.Command != nil {
+			k.Command = c.Command
+		}
+		for _, e := range c.Environment {
+			k.Env = setEnv(k.Env, deref(e.Name), deref(e.Value))
+		}
+		if c.Memory != nil {
+			k.MemoryMiB = int(*c.Memory)
+		}
+		if c.MemoryReservation != nil {
+			k.MemoryReservationMiB = int(*c.MemoryReservation)
+		}
+		if c.Cpu != nil {
+			k.CPUUnits = int(*c.Cpu)
 		}
 	}
+	if o.Cpu != nil {
+		spec.CPUUnits = definition.CPUUnits(*o.Cpu)
+	}
+	if o.Memory != nil {
+		spec.MemoryMiB = definition.MemoryMiB(*o.Memory)
+	}
+}
+
+// setEnv sets a variable, in the place of an earlier one of its name: a process
+// that finds two may take either.
+func setEnv(env []string, name, value string) []string {
+	env = slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	return append(env, name+"="+value)
 }
 
 // template is what the scheduler has to know of a revision's tasks.

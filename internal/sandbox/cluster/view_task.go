@@ -118,7 +118,7 @@ func (c *Cluster) viewTask(t taskRef, tags bool) types.Task {
 	if v.LaunchType == types.LaunchTypeFargate {
 		v.PlatformVersion, v.PlatformFamily = ptr(platformVersion(t.givenPlatformVersion())), ptr(platformFamily(def))
 	} else {
-		v.ContainerInstanceArn = ptr(c.arns.prefix() + "container-instance/" + cl.name + "/" + strings.ReplaceAll(derivedUUID(cl.arn), "-", ""))
+		v.ContainerInstanceArn = ptr(c.containerInstance(cl))
 	}
 	for i, k := range s.Containers {
 		v.Containers = append(v.Containers, c.viewContainer(t, k, def.Task.ContainerDefinitions[i]))
@@ -127,6 +127,11 @@ func (c *Cluster) viewTask(t taskRef, tags bool) types.Task {
 		v.Tags = orEmpty(t.tags())
 	}
 	return v
+}
+
+// containerInstance is the ARN of the one container instance of a cluster.
+func (c *Cluster) containerInstance(cl *clusterRecord) string {
+	return c.arns.prefix() + "container-instance/" + cl.name + "/" + strings.ReplaceAll(derivedUUID(cl.arn), "-", "")
 }
 
 func (t taskRef) givenPlatformVersion() *string {

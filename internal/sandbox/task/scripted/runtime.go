@@ -26,7 +26,7 @@ func New() *Runtime {
 }
 
 // Set gives what key names a script, for tasks that start from now on. A key
-// is a revision and container ("web:3/app"), a revision ("web:3"), an image
+// is a command ("$ migrate up"), a revision and container ("web:3/app"), a revision ("web:3"), an image
 // reference, a digest, a repository with its host, or a repository's last
 // name; the first of these that has a script decides.
 func (r *Runtime) Set(key string, s Script) {

@@ -92,6 +92,9 @@ func keys(spec task.Spec, c task.Container) []string {
 	name := repo[strings.LastIndexByte(repo, '/')+1:]
 	revision := spec.Family + ":" + itoa(spec.Revision)
 	list := []string{revision + "/" + c.Name, revision, c.Image}
+	if len(c.Command) > 0 {
+		list = append([]string{"$ " + strings.Join(c.Command, " ")}, list...)
+	}
 	if pinned {
 		list = append(list, digest)
 	}
