@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 
 	"internal/image/imagetest": {},
 
+	"internal/notify":        {"internal/event", "internal/redact"},
 	"internal/trial":         {"internal/engine", "internal/event"},
 	"internal/health":        {"internal/event"},
 	"internal/config":        {"internal/event", "internal/nearest", "internal/redact"},

@@ -30,7 +30,7 @@ func Main() int {
 	}
 	ctx, again, stop := withSignals(context.Background())
 	defer stop()
-	a.again = again
+	a.interrupted, a.again = ctx.Done(), again
 	return a.run(ctx, os.Args[1:])
 }
 
@@ -42,6 +42,7 @@ type app struct {
 	getenv                                        func(string) string
 	environ                                       func() []string
 	now                                           func() time.Time
+	interrupted                                   <-chan struct{} // closed by the first signal
 	again                                         <-chan struct{} // signals after the first
 
 	flags globalFlags

@@ -94,6 +94,7 @@ func (a *app) runRelease(cmd *cobra.Command, command string, f *releaseFlags, do
 	if err != nil {
 		return err
 	}
+	s.rehearsal = f.sandbox
 	ctx := cmd.Context()
 	beating, stop := context.WithCancel(ctx)
 	defer stop()

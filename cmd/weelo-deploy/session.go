@@ -21,6 +21,8 @@ type session struct {
 	redact  *redact.Redactor
 	config  *config.Config
 	beat    func(context.Context) // speaks up in long silences until the context ends
+
+	rehearsal bool // --sandbox: nobody is told how it ended
 }
 
 // begin opens the output of a command. From here on the run ends with a result.
@@ -54,11 +56,13 @@ func (s *session) refuse(err error) error {
 	}
 	release.Refuse(&res, "", err)
 	s.out.In("")(res)
+	s.tell(res)
 	return exit(res.ExitCode)
 }
 
 // done turns a result into the command's exit.
 func (s *session) done(res event.Result) error {
+	s.tell(res)
 	if res.ExitCode == event.ExitOK {
 		return nil
 	}

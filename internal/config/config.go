@@ -158,6 +158,7 @@ type LogCheck struct {
 
 // Notice is a webhook that is told how a release ended.
 type Notice struct {
-	URL string   `yaml:"url"`
-	On  []string `yaml:"on"` // released, rolled_back, failed
+	URL    string   `yaml:"url"`    // https, or http on loopback; a secret
+	Format string   `yaml:"format"` // json or slack; empty: by the URL's host
+	On     []string `yaml:"on"`     // released, rolled_back, failed, refused; empty: the first three
 }

@@ -275,14 +275,13 @@ func TestConfig_Unsupported(t *testing.T) {
 		"weelo-deploy.yaml:22:3: release.before is not supported by this version",
 		"weelo-deploy.yaml:30:3: checks.http is not supported by this version",
 		"weelo-deploy.yaml:31:3: checks.logs is not supported by this version",
-		"weelo-deploy.yaml:32:1: notify is not supported by this version",
 		"--on: build.on: codebuild:… is not supported by this version",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("messages (-want +got):\n%s", d)
 	}
 	t.Run("empty ones are not configured", func(t *testing.T) {
-		c := load(t, "checks:\nrelease: {before: []}\nnotify: []\nverify: {trial: {}}\n", Options{})
+		c := load(t, "checks:\nrelease: {before: []}\nverify: {trial: {}}\n", Options{})
 		if err := c.Unsupported(); err != nil {
 			t.Errorf("Unsupported() = %v, want nil", err)
 		}
@@ -294,9 +293,10 @@ func TestConfig_SecretValues(t *testing.T) {
 cluster: weelocluster
 build: {args: {NPM_TOKEN: npm-t, NODE_ENV: development, MIRROR: "https://u:pw@mirror"}}
 image: {repository: "${MY_SECRET_REPO}"}
+notify: [{url: "https://hooks.example/services/t0ken"}]
 task: {environment: {NODE_ENV: production, PORT: 3000, ON: true, REGION: ap-south-1, CLUSTER: weelocluster, REDIS_URL: "redis://x", DB_PASSWORD: production, API: "k-9/4"}}
 `, Options{Environ: []string{"MY_SECRET_REPO=hidden"}})
-	want := []string{"hidden", "k-9/4", "npm-t", "production", "pw", "redis://x"}
+	want := []string{"/services/t0ken", "hidden", "https://hooks.example/services/t0ken", "k-9/4", "npm-t", "production", "pw", "redis://x"}
 	if d := cmp.Diff(want, c.SecretValues()); d != "" {
 		t.Errorf("SecretValues (-want +got):\n%s", d)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -56,8 +57,9 @@ var rules = map[string]rule{
 	"checks.logs[].name":           notBlank,
 	"checks.logs[].contains":       notBlank,
 	"checks.logs[].within":         atLeast(time.Second),
-	"notify[].url":                 webURL,
-	"notify[].on[]":                oneOf("released", "rolled_back", "failed"),
+	"notify[].url":                 webhook,
+	"notify[].format":              oneOf("json", "slack"),
+	"notify[].on[]":                oneOf("released", "rolled_back", "failed", "refused"),
 }
 
 // nameRules judge the names of a mapping.
@@ -74,6 +76,7 @@ var nameRules = map[string]rule{
 var listRules = map[string]func(n int) error{
 	"image.tags":               notEmpty,
 	"release.before[].command": notEmpty,
+	"notify[].on":              notEmpty,
 }
 
 // hinted is an error with a way out.
@@ -182,6 +185,20 @@ func webURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return errors.New("want a URL that begins with http:// or https:// and names a host")
+	}
+	return nil
+}
+
+// webhook takes https, and http to this machine: the URL is a secret, which must
+// not travel in the clear. The text is not repeated.
+func webhook(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return errors.New("want a URL that begins with https:// and names a host")
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return errors.New("want https: a webhook's URL is a secret, and http would show it")
 	}
 	return nil
 }

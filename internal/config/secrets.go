@@ -59,7 +59,7 @@ func (c *Config) SecretValues() []string {
 		}
 	}
 	for _, n := range c.Notify {
-		out = append(out, n.URL)
+		out = append(out, n.URL, secretPart(n.URL))
 	}
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return strings.TrimSpace(s) == "" })
@@ -80,6 +80,15 @@ func (c *Config) plain(v string) bool {
 		}
 	}
 	return false
+}
+
+// secretPart is what of a webhook's URL stays a secret without the host.
+func secretPart(webhook string) string {
+	u, err := url.Parse(webhook)
+	if err != nil || len(u.RequestURI()) < len("/a/short") {
+		return ""
+	}
+	return u.RequestURI()
 }
 
 func passwordOf(v string) []string {
