@@ -9,7 +9,7 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/weelo-deploy
-	go build -ldflags '-s -w' -o bin/weelo-deploy ./cmd/weelo-deploy
+	go build -tags grpcnotrace -ldflags '-s -w' -o bin/weelo-deploy ./cmd/weelo-deploy
 
 demo: ## replay the incident in the sandbox, with real containers (linux/amd64)
 	@scripts/require-host demo

@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"internal/redact":  {},
 	"internal/engine":  {},
 	"internal/history": {},
+	"internal/iam":     {},
 
 	"internal/build":   {"internal/engine", "internal/event", "internal/nearest", "internal/redact"},
 	"internal/image":   {"internal/engine", "internal/event", "internal/nearest"},

@@ -53,7 +53,7 @@ func (s *Server) hasOperation(service, operation string) bool {
 }
 
 func (s *Server) operations() map[string][]string {
-	all := map[string][]string{"sts": {getCallerIdentity}}
+	all := map[string][]string{"sts": {getCallerIdentity}, "iam": {simulatePrincipalPolicy}}
 	for _, name := range []string{"ecs", "ecr", "logs"} {
 		all[name] = s.api.Service(name).Operations()
 	}

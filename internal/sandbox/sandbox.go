@@ -1,11 +1,11 @@
 // Package sandbox is AWS on loopback: ECS, ECR with a real registry, CloudWatch
-// Logs and STS behind one listener, with tasks run by a [task.Runtime]. It is for
+// Logs, STS and IAM's simulator behind one listener, with tasks run by a [task.Runtime]. It is for
 // rehearsals and for tests, and any AWS client can use it.
 //
 // [Start] makes one. Everything is told apart by the request:
 //
 //	POST / with X-Amz-Target     ECS, ECR and CloudWatch Logs (AWS JSON 1.1)
-//	POST / with a form           STS (Query protocol, XML answers)
+//	POST / with a form           STS and IAM (Query protocol, XML answers)
 //	/v2/                         the registry
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/status             what this is, for people and scripts

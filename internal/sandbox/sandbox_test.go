@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"go.uber.org/goleak"
@@ -41,6 +43,35 @@ func TestServer_identity(t *testing.T) {
 	if err != nil || *made.Cluster.ClusterArn != "arn:aws:ecs:ap-south-1:318774499084:cluster/c" {
 		t.Errorf("CreateCluster = %+v, %v", made, err)
 	}
+}
+
+func TestServer_simulatesWhatFaultsDeny(t *testing.T) {
+	w := start(t, Config{Account: "318774499084"})
+	ctx := t.Context()
+	ask := func(caller string) (*iam.SimulatePrincipalPolicyOutput, error) {
+		return w.iam.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{
+			PolicySourceArn: &caller, ActionNames: []string{"ecs:ListClusters", "iam:PassRole"}, ResourceArns: []string{"arn:aws:iam::318774499084:role/x"},
+		})
+	}
+	w.fault(t, `{"deny":"ecs:ListClusters"}`)
+	out, err := ask("arn:aws:iam::318774499084:user/sandbox")
+	if err != nil || len(out.EvaluationResults) != 2 {
+		t.Fatalf("SimulatePrincipalPolicy = %+v, %v", out, err)
+	}
+	for i, want := range []iamtypes.PolicyEvaluationDecisionType{"implicitDeny", "allowed"} {
+		if r := out.EvaluationResults[i]; r.EvalDecision != want || *r.EvalResourceName != "arn:aws:iam::318774499084:role/x" {
+			t.Errorf("%s on %s is %s, want %s", *r.EvalActionName, *r.EvalResourceName, r.EvalDecision, want)
+		}
+	}
+	_, err = w.ecs.ListClusters(ctx, &ecs.ListClustersInput{})
+	wantCode(t, err, "AccessDeniedException")
+	_, err = ask("arn:aws:iam::318774499084:role/other")
+	wantCode(t, err, "NoSuchEntity")
+	w.fault(t, `{"deny":"iam:Simulate*"}`)
+	_, err = ask("arn:aws:iam::318774499084:user/sandbox")
+	wantCode(t, err, "AccessDenied")
+	_, err = w.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String("x")})
+	wantCode(t, err, "InvalidAction")
 }
 
 func TestServer_environment(t *testing.T) {

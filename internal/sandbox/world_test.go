@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
@@ -30,6 +31,7 @@ type world struct {
 	ecr     *ecr.Client
 	logs    *cloudwatchlogs.Client
 	sts     *sts.Client
+	iam     *iam.Client
 	http    *http.Client
 }
 
@@ -78,6 +80,7 @@ func (w *world) connect(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ecs, w.ecr, w.logs, w.sts = ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg), sts.NewFromConfig(cfg)
+	w.iam = iam.NewFromConfig(cfg)
 }
 
 // plainBody hides what else a request's body can do but being read. The SDK

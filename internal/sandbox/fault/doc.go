@@ -13,6 +13,7 @@
 //	{"push":"enospc"}
 //	{"push":"unavailable","times":2}
 //	{"pull":"denied"}
+//	{"deny":"ecs:UpdateService"}
 //
 // GET lists the rules with how often each has acted; DELETE removes them all, or
 // one (/_sandbox/faults/ID).
@@ -21,6 +22,9 @@
 // of it. deleteImage and dropAnswer come after it, and only when it succeeded:
 // the image goes before anything can have looked it up on the operation's behalf,
 // and the connection is cut though the operation took effect.
+//
+// deny takes a permission away until the rule is removed: its calls are denied and
+// IAM's simulator says so.
 //
 // A rule acts "times" times, after having let "after" matching calls pass.
 // Without times, deleteImage and dropAnswer act once and everything else acts

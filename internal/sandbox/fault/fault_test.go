@@ -203,10 +203,42 @@ func TestSet_pushAndPull(t *testing.T) {
 	}
 }
 
+func TestSet_denyTakesAPermissionAway(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	mustAdd(t, s, Rule{Deny: "SVC:a"}, Rule{Deny: "ecr:Put*"})
+	if a, done := call(s, "A", ""); done || a.ErrorCode != "AccessDeniedException" {
+		t.Errorf("a denied call answers %+v, operation done: %v", a, done)
+	}
+	if a, done := call(s, "B", ""); !done || a.Status != 200 {
+		t.Errorf("another call answers %+v, operation done: %v", a, done)
+	}
+	got := []bool{s.Denies("svc:A"), s.Denies("svc:B"), s.Push("app") == Denied, s.Pull("app") == Denied}
+	if d := cmp.Diff([]bool{true, false, true, false}, got); d != "" {
+		t.Errorf("denied (-want +got):\n%s", d)
+	}
+	s.Remove("")
+	if a, _ := call(s, "A", ""); a.Status != 200 {
+		t.Errorf("after the rule is gone the call answers %+v", a)
+	}
+}
+
+func TestSet_denyOfPassRoleActsOnRegistration(t *testing.T) {
+	s := newSet(&registry{}, nil)
+	mustAdd(t, s, Rule{Deny: "iam:PassRole"})
+	for body, want := range map[string]bool{`{"executionRoleArn":"arn:x"}`: true, `{"family":"web"}`: false} {
+		_, denied := s.forbids(awsjson.Call{Service: "ecs", Operation: "RegisterTaskDefinition", Body: []byte(body)})
+		if denied != want {
+			t.Errorf("registration of %s denied: %v, want %v", body, denied, want)
+		}
+	}
+}
+
 func TestSet_AddRefuses(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"exactly one of when, push and pull":                         {},
-		"of when, push and pull":                                     {When: "A", Push: Denied},
+		"exactly one of when, push, pull and deny":                   {},
+		"of when, push, pull and deny":                               {When: "A", Push: Denied},
+		`deny is an action such as "ecs:UpdateService", not "A"`:     {Deny: "A"},
+		"deny stands alone":                                          {Deny: "svc:A", Times: 1},
 		"there is no operation C":                                    {When: "C", Error: "X"},
 		"there is no operation other.A":                              {When: "A", Service: "other", Error: "X"},
 		"the fault does nothing":                                     {When: "A"},

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Rule is one fault. Exactly one of When, Push and Pull says what it waits for.
+// Rule is one fault. Exactly one of When, Push, Pull and Deny says what it waits
+// for.
 type Rule struct {
 	ID string `json:"id,omitempty"` // given by the set
 
@@ -17,6 +18,7 @@ type Rule struct {
 	Contains   string `json:"contains,omitempty"`   // with When: only if the request has this text
 	Push       string `json:"push,omitempty"`       // "denied", "enospc" or "unavailable"
 	Pull       string `json:"pull,omitempty"`       // "denied"
+	Deny       string `json:"deny,omitempty"`       // an IAM action or "ecs:*": calls are denied, and IAM's simulator says so
 	Repository string `json:"repository,omitempty"` // with Push and Pull: only this one
 
 	After int `json:"after,omitempty"` // matching calls to let pass first
@@ -58,21 +60,34 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // check says what is wrong with a rule. operations are those that exist.
 func (r Rule) check(operations func(service, operation string) bool) error {
 	given := 0
-	for _, s := range []string{r.When, r.Push, r.Pull} {
+	for _, s := range []string{r.When, r.Push, r.Pull, r.Deny} {
 		if s != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		return errors.New("a fault needs exactly one of when, push and pull")
+		return errors.New("a fault needs exactly one of when, push, pull and deny")
 	}
 	if r.Times < 0 || r.After < 0 {
 		return errors.New("times and after must not be negative")
 	}
-	if r.When == "" {
+	switch {
+	case r.Deny != "":
+		return r.checkDeny()
+	case r.When == "":
 		return r.checkContent()
 	}
 	return r.checkCall(operations)
+}
+
+func (r Rule) checkDeny() error {
+	switch {
+	case !strings.Contains(r.Deny, ":"):
+		return fmt.Errorf("deny is an action such as %q, not %q", "ecs:UpdateService", r.Deny)
+	case r.acts() || r.Service != "" || r.Contains != "" || r.Repository != "" || r.Times != 0 || r.After != 0:
+		return errors.New("deny stands alone")
+	}
+	return nil
 }
 
 func (r Rule) checkContent() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,6 +125,10 @@ func (s *Set) take(matches func(Rule) bool) *active {
 
 // Intercept does one API call under the rules. It is an [awsjson.Interceptor].
 func (s *Set) Intercept(ctx context.Context, c awsjson.Call, next func(context.Context) awsjson.Answer) awsjson.Answer {
+	if action, denied := s.forbids(c); denied {
+		return c.Refuse(awsjson.Errorf("AccessDeniedException", http.StatusBadRequest,
+			"User: sandbox is not authorized to perform: %s because no identity-based policy allows the %s action", action, action))
+	}
 	a := s.take(func(r Rule) bool {
 		return r.When == c.Operation && (r.Service == "" || r.Service == c.Service) &&
 			strings.Contains(string(c.Body), r.Contains)
@@ -196,6 +201,9 @@ func (s *Set) giveBack(a *active) {
 // Push says what happens to a push to the repository: "", [Denied],
 // [NoSpace] or [Unavailable].
 func (s *Set) Push(repository string) string {
+	if slices.ContainsFunc(pushes, s.Denies) {
+		return Denied
+	}
 	a := s.take(func(r Rule) bool { return r.Push != "" && (r.Repository == "" || r.Repository == repository) })
 	if a == nil {
 		return ""
@@ -205,6 +213,9 @@ func (s *Set) Push(repository string) string {
 
 // Pull says what happens to a pull from the repository: "" or [Denied].
 func (s *Set) Pull(repository string) string {
+	if slices.ContainsFunc(pulls, s.Denies) {
+		return Denied
+	}
 	a := s.take(func(r Rule) bool { return r.Pull != "" && (r.Repository == "" || r.Repository == repository) })
 	if a == nil {
 		return ""
