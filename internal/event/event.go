@@ -103,6 +103,8 @@ type Task struct {
 	Code       Code   `json:"code,omitempty"` // our classification, when it failed
 	Fatal      bool   `json:"fatal,omitempty"`
 	Counted    bool   `json:"counted,omitempty"`
+	Alike      int    `json:"alike,omitempty"`   // how many tasks failed like this one, with it
+	Ignored    Code   `json:"ignored,omitempty"` // why its end says nothing about the revision
 }
 
 // Deployment is a change in a deployment of the service.

@@ -37,25 +37,53 @@ const (
 	CodePortTaken             Code = "PORT_TAKEN"
 )
 
-// Codes of failures of a deployment. Those of exit codes (EXIT_139_SIGSEGV) are made
-// by health.ExitCode.
+// Codes of failures of a deployment: what a stopped task, or ECS itself, says
+// against it. Those of exit codes (EXIT_139_SIGSEGV) are made by health.ExitCode.
 const (
-	CodeOutOfMemory        Code = "OUT_OF_MEMORY"
-	CodeExecFormat         Code = "EXEC_FORMAT"
-	CodeCannotPullPlatform Code = "CANNOT_PULL_PLATFORM"
-	CodeCannotPullNotFound Code = "CANNOT_PULL_NOT_FOUND"
-	CodeCannotPullDenied   Code = "CANNOT_PULL_DENIED"
-	CodeCannotPullOther    Code = "CANNOT_PULL_OTHER"
-	CodeCannotStart        Code = "CANNOT_START"
-	CodeResourceInit       Code = "RESOURCE_INIT"
-	CodeUnhealthy          Code = "UNHEALTHY"
-	CodeTaskFailed         Code = "TASK_FAILED" // a stop that no other code names
-	CodeTimeout            Code = "TIMEOUT"
-	CodeECSRolledBack      Code = "ECS_ROLLED_BACK"
-	CodeSuperseded         Code = "SUPERSEDED"
-	CodeInterrupted        Code = "INTERRUPTED"
-	CodeRolledBackByHand   Code = "ROLLED_BACK_BY_HAND" // on a revision's tags only
-	CodeInternal           Code = "INTERNAL"
+	CodeOutOfMemory           Code = "OUT_OF_MEMORY"
+	CodeExecFormat            Code = "EXEC_FORMAT"
+	CodeCannotPullPlatform    Code = "CANNOT_PULL_PLATFORM"
+	CodeCannotPullNotFound    Code = "CANNOT_PULL_NOT_FOUND"
+	CodeCannotPullDenied      Code = "CANNOT_PULL_DENIED"
+	CodeCannotPullAttestation Code = "CANNOT_PULL_ATTESTATION"
+	CodeCannotPullLayers      Code = "CANNOT_PULL_LAYERS"
+	CodeCannotPullNetwork     Code = "CANNOT_PULL_NETWORK"
+	CodeCannotPullRateLimit   Code = "CANNOT_PULL_RATE_LIMIT"
+	CodeCannotPullDisk        Code = "CANNOT_PULL_DISK"
+	CodeCannotPullOther       Code = "CANNOT_PULL_OTHER"
+	CodeCannotStart           Code = "CANNOT_START"
+	CodeResourceSecret        Code = "RESOURCE_INIT_SECRET"
+	CodeResourceLogGroup      Code = "RESOURCE_INIT_LOG_GROUP"
+	CodeResourceDenied        Code = "RESOURCE_INIT_DENIED"
+	CodeResourceNetwork       Code = "RESOURCE_INIT_NETWORK"
+	CodeResourceVolume        Code = "RESOURCE_INIT_VOLUME"
+	CodeResourceInit          Code = "RESOURCE_INIT"
+	CodeCapacity              Code = "CAPACITY"
+	CodePlacement             Code = "PLACEMENT"
+	CodeQuota                 Code = "QUOTA"
+	CodeUnhealthyContainer    Code = "UNHEALTHY_CONTAINER"
+	CodeUnhealthyTarget       Code = "UNHEALTHY_LOAD_BALANCER"
+	CodeUnhealthyCloudMap     Code = "UNHEALTHY_CLOUD_MAP"
+	CodeUnhealthy             Code = "UNHEALTHY"
+	CodeTaskFailed            Code = "TASK_FAILED" // a stop that no other code names
+	CodeAlarm                 Code = "ALARM"
+	CodeECSGaveUp             Code = "ECS_GAVE_UP"
+	CodeTimeout               Code = "TIMEOUT"
+	CodeECSRolledBack         Code = "ECS_ROLLED_BACK"
+	CodeSuperseded            Code = "SUPERSEDED"
+	CodeInterrupted           Code = "INTERRUPTED"
+	CodeRolledBackByHand      Code = "ROLLED_BACK_BY_HAND" // on a revision's tags only
+	CodeInternal              Code = "INTERNAL"
+)
+
+// Codes of stops that say nothing about the revision; they are never a failure's.
+const (
+	CodeScaledIn      Code = "SCALED_IN"
+	CodeRescheduled   Code = "RESCHEDULED" // the scheduler's own reasons: AZ rebalancing
+	CodeSpot          Code = "SPOT_INTERRUPTION"
+	CodeHostRetired   Code = "HOST_RETIRED"
+	CodeStoppedByUser Code = "STOPPED_BY_USER"
+	CodeWorkDone      Code = "WORK_DONE"
 )
 
 // Failure is why a run did not do what was asked, with what a reader needs to

@@ -3,6 +3,8 @@ package health
 import (
 	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +39,8 @@ func Classify(f Facts) Finding {
 
 func (f Facts) judge() Finding {
 	reasons := f.reasons()
-	if why := notOurs(f.Task, reasons); why != "" {
-		return Finding{Message: why, Reason: str(f.Task.StoppedReason)}
+	if code, why := notOurs(f.Task, reasons); code != "" {
+		return Finding{Code: code, Message: why, Reason: f.words()}
 	}
 	for _, r := range rules {
 		for _, said := range reasons {
@@ -72,7 +74,7 @@ func (f Facts) reasons() []said {
 			first = append(first, s)
 		}
 	}
-	if t := str(f.Task.StoppedReason); t != "" {
+	if t := str(f.Task.StoppedReason); t != "" && !(failedToStart.MatchString(t) && len(first)+len(last) > 0) {
 		first = append(first, said{f.lone(), t})
 	}
 	// A sidecar that the task could do without is only to blame when no
@@ -81,6 +83,15 @@ func (f Facts) reasons() []said {
 		return first
 	}
 	return append(first, last...)
+}
+
+// words are what AWS says of the task: of itself, or of the container that kept it
+// from starting.
+func (f Facts) words() string {
+	if all := f.reasons(); len(all) > 0 && failedToStart.MatchString(str(f.Task.StoppedReason)) {
+		return all[0].text
+	}
+	return str(f.Task.StoppedReason)
 }
 
 // lone is the only container's name: Fargate's task texts name none.
@@ -102,32 +113,25 @@ func (f Facts) canDoWithout(container string) bool {
 // notOurs says why a stop says nothing about the revision, or nothing. A stop by
 // the scheduler because of a health check is about the revision, although it has
 // the same stop code as scaling in.
-func notOurs(t types.Task, reasons []said) string {
-	switch t.StopCode {
-	case types.TaskStopCodeUserInitiated:
-		return "stopped by a user"
-	case types.TaskStopCodeSpotInterruption, types.TaskStopCodeTerminationNotice:
-		return "stopped by a Spot interruption or the end of its host"
-	case types.TaskStopCodeInfrastructureHealth:
-		return "stopped because its host is unhealthy"
+func notOurs(t types.Task, reasons []said) (event.Code, string) {
+	any := func(p *regexp.Regexp) bool {
+		return slices.ContainsFunc(reasons, func(r said) bool { return p.MatchString(r.text) })
 	}
-	for _, r := range reasons {
-		switch {
-		case scalingIn.MatchString(r.text):
-			return "stopped by scaling in"
-		case hostGone.MatchString(r.text):
-			return "stopped by a Spot interruption or the end of its host"
-		}
+	switch {
+	case t.StopCode == types.TaskStopCodeUserInitiated:
+		return event.CodeStoppedByUser, "stopped by a user"
+	case t.StopCode == types.TaskStopCodeSpotInterruption, any(spot):
+		return event.CodeSpot, "stopped by a Spot interruption"
+	case t.StopCode == types.TaskStopCodeInfrastructureHealth:
+		return event.CodeHostRetired, "stopped because its host is unhealthy"
+	case t.StopCode == types.TaskStopCodeTerminationNotice, any(hostGone):
+		return event.CodeHostRetired, "stopped by the end of its host"
+	case any(scalingIn):
+		return event.CodeScaledIn, "stopped by scaling in"
+	case t.StopCode == types.TaskStopCodeServiceSchedulerInitiated && !any(unhealthy):
+		return event.CodeRescheduled, "stopped by the scheduler"
 	}
-	if t.StopCode != types.TaskStopCodeServiceSchedulerInitiated {
-		return ""
-	}
-	for _, r := range reasons {
-		if unhealthy.MatchString(r.text) {
-			return ""
-		}
-	}
-	return "stopped by the scheduler"
+	return "", ""
 }
 
 // culprit is the container whose exit ended the task. Containers that ECS stops
@@ -175,7 +179,7 @@ func (f Facts) exitOf(container string) *int {
 
 // unknown is a stop that no rule names: a text or a code of tomorrow.
 func (f Facts) unknown() Finding {
-	code, reason := string(f.Task.StopCode), str(f.Task.StoppedReason)
+	code, reason := string(f.Task.StopCode), f.words()
 	what := strings.Trim(code+": "+reason, ": ")
 	failed := event.CodeTaskFailed
 	if f.Task.StopCode == types.TaskStopCodeTaskFailedToStart {

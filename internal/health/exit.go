@@ -33,7 +33,7 @@ func (f Facts) exit(c types.Container) Finding {
 	}
 	switch {
 	case n == 0 && f.HealthySeen:
-		return Finding{Container: out.Container, ExitCode: &n, Message: out.Message + ": its work was done"}
+		return Finding{Code: event.CodeWorkDone, Container: out.Container, ExitCode: &n, Message: out.Message + ": its work was done"}
 	case fatalExit(n):
 		out.Weight = Fatal
 	case n != 0:

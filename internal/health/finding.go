@@ -29,7 +29,7 @@ func (w Weight) String() string {
 
 // Finding is what Classify makes of a stopped task.
 type Finding struct {
-	Code      event.Code // empty when Ignored
+	Code      event.Code
 	Weight    Weight
 	Task      string // id, the last part of the ARN
 	Container string // the one that decided; empty when none did
@@ -44,7 +44,7 @@ type Finding struct {
 func (f Finding) failure(n int) *event.Failure {
 	out := event.Fail(f.Code, f.Message).See(f.Evidence...).Hint(f.Hints...)
 	if n > 1 {
-		out.Message = fmt.Sprintf("%d tasks failed alike; the first: %s", n, f.Message)
+		out.Message = fmt.Sprintf("%d × %s; the first: %s", n, f.Code, f.Message)
 	}
 	out.Container, out.ExitCode, out.Reason, out.Tasks = f.Container, f.ExitCode, f.Reason, n
 	return out

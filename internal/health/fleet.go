@@ -212,14 +212,18 @@ func (r *run) seeEnd(t types.Task, at time.Time) {
 	f := Classify(facts)
 	known := f.Weight >= Counts && r.tally.isKnown(f)
 	e := r.taskEvent(t)
-	e.Container, e.ExitCode, e.Code = f.Container, f.ExitCode, f.Code
+	e.Container, e.ExitCode = f.Container, f.ExitCode
+	if f.Weight == Ignored {
+		e.Ignored = f.Code
+		r.emit(e)
+		return
+	}
+	one := &failed{Finding: f, facts: facts, at: at}
+	r.tally.add(one)
+	e.Code, e.Alike = f.Code, r.tally.size(one)
 	e.Fatal = r.scope.judged && f.Weight == Fatal && !known
 	e.Counted = r.scope.judged && f.Weight >= Counts
 	r.emit(e)
-	if f.Weight == Ignored {
-		return
-	}
-	r.tally.add(&failed{Finding: f, facts: facts, at: at})
 	if !r.scope.judged {
 		r.tellUnjudged(f)
 	} else if known {

@@ -167,7 +167,7 @@ var trouble = regexp.MustCompile(`(?i)fail|unhealthy|error|throttl|unable|missin
 func (s *service) troubles(n int) []string {
 	var out []string
 	for _, e := range slices.Backward(s.recent) {
-		if trouble.MatchString(e.Message) && !slices.Contains(out, e.Message) && len(out) < n {
+		if trouble.MatchString(about.ReplaceAllString(e.Message, "")) && !slices.Contains(out, e.Message) && len(out) < n {
 			out = append(out, e.Message)
 		}
 	}

@@ -32,7 +32,7 @@ func TestWatch_stallsSayWhatIsAwaited(t *testing.T) {
 				f.start(n, "ecs-svc/2", 38)
 				f.stop(n, types.TaskStopCodeTaskFailedToStart, "CannotPullContainerError: dial tcp 1.2.3.4:443: i/o timeout", types.Container{})
 			}
-		}, []string{"0/1 running, 1 not started", "2 × CANNOT_PULL_OTHER: container app: the registry cannot be reached (CannotPullContainerError: dial tcp", "NAT gateway"}},
+		}, []string{"0/1 running, 1 not started", "2 × CANNOT_PULL_NETWORK: container app: the registry cannot be reached (CannotPullContainerError: dial tcp", "NAT gateway"}},
 		{"the deployment before", func(f *fakeECS) { f.start("new1", "ecs-svc/2", 38); f.up("new1") },
 			[]string{"1/1 running, 1 of the deployment before still to stop"}},
 		{"the completion", func(f *fakeECS) { f.start("new1", "ecs-svc/2", 38); f.up("new1"); f.scaleIn("old1", "ecs-svc/1") },

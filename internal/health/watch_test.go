@@ -119,7 +119,7 @@ func TestWatch_countsOtherExits(t *testing.T) {
 		if got.Failure.Tasks != 2 || got.took < 105*time.Second {
 			t.Errorf("%d tasks after %s, want the two that are alike", got.Failure.Tasks, got.took)
 		}
-		says(t, got.Failure, "2 tasks failed alike; the first: container app exited with 1", "1 × EXIT_2: container app exited with 2")
+		says(t, got.Failure, "2 × EXIT_1; the first: container app exited with 1", "1 × EXIT_2: container app exited with 2")
 	})
 }
 
