@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 )
@@ -51,13 +53,36 @@ func (w *Watcher) withLog(v Verdict, lines []logLine) Verdict {
 	fail := v.Failure
 	fail.Logs = facts.LogTail
 	before := Classify(v.dead.facts)
-	if now := Classify(facts); now.Weight > before.Weight && fail.Code == before.Code {
-		refined := now.failure(fail.Tasks)
-		refined.Stage, refined.Next, refined.Also, refined.Cause, refined.Logs = fail.Stage, fail.Next, fail.Also, fail.Cause, fail.Logs
-		*fail = *refined
+	if now := Classify(facts); now.Weight > before.Weight {
+		refine(fail, before, now)
+		fail.Also = slices.Clone(fail.Also)
+		for i, a := range fail.Also {
+			if a.Code != before.Code {
+				continue
+			}
+			inner := *a
+			refine(&inner, before, now)
+			fail.Also[i] = &inner
+		}
 	}
 	v.dead = &corpse{facts: facts, container: v.dead.container, lines: facts.LogTail, read: true}
 	return v
+}
+
+// refine writes what the log says into a failure that was made from the exit code
+// alone, and keeps what else it holds.
+func refine(fail *event.Failure, was, now Finding) {
+	n := max(1, fail.Tasks)
+	if fail.Code == was.Code {
+		fail.Code = now.Code
+	}
+	fail.Message = strings.Replace(fail.Message, was.failure(n).Message, now.failure(n).Message, 1)
+	for _, e := range now.Evidence {
+		if !slices.Contains(fail.Evidence, e) {
+			fail.Evidence = append(fail.Evidence[:len(fail.Evidence):len(fail.Evidence)], e)
+		}
+	}
+	fail.Hints = slices.Concat(now.Hints, fail.Hints)
 }
 
 func (w *Watcher) tell(e event.Event) {

@@ -148,8 +148,9 @@ func (r *run) seeOther(t types.Task) {
 	if ended(t).Before(r.scope.created.Add(-baselineAge)) {
 		return
 	}
-	if f := Classify(Facts{Task: t, HealthySeen: true}); f.Weight >= Counts {
-		r.tally.known(f)
+	facts := Facts{Task: t, HealthySeen: true}
+	if f := Classify(facts); f.Weight >= Counts {
+		r.tally.known(f, facts)
 	}
 }
 
@@ -228,7 +229,25 @@ func (r *run) seeEnd(t types.Task, at time.Time) {
 		r.tellUnjudged(f)
 	} else if known {
 		r.tellKnown(f)
+	} else {
+		r.tellHost(one)
 	}
+}
+
+// soundElsewhere says whether tasks of ours fare better on other hosts than a
+// failed one did on its own: one is healthy there, or has outlived it.
+func (r *run) soundElsewhere(f *failed) bool {
+	now, lived := r.clock.at(time.Now()), time.Duration(0)
+	if from := f.facts.Task.StartedAt; from != nil {
+		lived = ended(f.facts.Task).Sub(*from)
+	}
+	return slices.ContainsFunc(r.fleet.alive(), func(t types.Task) bool {
+		h := str(t.ContainerInstanceArn)
+		if h == "" || h == f.host() || str(t.LastStatus) != "RUNNING" || t.StartedAt == nil {
+			return false
+		}
+		return t.HealthStatus == types.HealthStatusHealthy || now.Sub(*t.StartedAt) > lived
+	})
 }
 
 func (r *run) taskEvent(t types.Task) event.Task {

@@ -159,14 +159,14 @@ func (r *run) readLogs() call {
 	if r.w.Logs == nil || !r.scope.judged {
 		return nil
 	}
-	for _, g := range r.tally.groups() {
-		if g.logged || g.Weight != Counts || g.ExitCode == nil || *g.ExitCode == 0 {
-			continue
-		}
+	for _, g := range r.unread() {
 		g.logged = true
 		s, err := streamOf(r.scope.definition, g.facts.Task, g.Container)
 		if err != nil {
 			continue
+		}
+		if g.at.IsZero() {
+			return r.readEarlier(g, s)
 		}
 		return func(ctx context.Context) (absorb, error) {
 			ctx, cancel := context.WithTimeout(ctx, r.pace.Logs)
@@ -176,6 +176,41 @@ func (r *run) readLogs() call {
 		}
 	}
 	return nil
+}
+
+// unread are the failed tasks whose exit code may hide something, before each of
+// them what the revision before failed with under the same code: what was hidden
+// there as well is no news.
+func (r *run) unread() []*failed {
+	var out []*failed
+	for _, g := range r.tally.groups() {
+		if g.logged || g.Weight != Counts || g.ExitCode == nil || *g.ExitCode == 0 {
+			continue
+		}
+		if e := r.tally.earlier[g.Code]; e != nil && !e.logged {
+			out = append(out, e)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// readEarlier reads what a failure of the revision before hides. Its log is looked
+// for where the new definition logs to.
+func (r *run) readEarlier(g *failed, s stream) call {
+	return func(ctx context.Context) (absorb, error) {
+		ctx, cancel := context.WithTimeout(ctx, r.pace.Logs)
+		defer cancel()
+		lines, err := r.w.tail(ctx, s)
+		return func(time.Time) {
+			for _, l := range lines {
+				g.facts.LogTail = append(g.facts.LogTail, l.text)
+			}
+			if f := Classify(g.facts); f.Code != g.Code {
+				r.tally.known(f, g.facts)
+			}
+		}, err
+	}
 }
 
 // seeLog takes in the last lines of a dead task, and judges it once more.

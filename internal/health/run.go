@@ -38,6 +38,7 @@ type run struct {
 	own      types.ServiceDeployment // our service deployment; its ARN is nil until it was read
 	fleet    fleet
 	tally    tally
+	hosts    map[string]bool // container instances that were told to be to blame
 	progress progress
 }
 
@@ -59,7 +60,8 @@ type scope struct {
 func newRun(w *Watcher, sc scope) *run {
 	now := time.Now()
 	r := &run{w: w, pace: w.Pace.withDefaults(), scope: sc, slow: 1, began: now, spoke: now, fleet: newFleet(), progress: newProgress(now)}
-	r.svc.id = sc.id
+	r.svc.id, r.hosts = sc.id, map[string]bool{}
+	r.tally.elsewhere = r.soundElsewhere
 	r.addSources()
 	r.answers = make(chan answer, len(r.sources))
 	return r

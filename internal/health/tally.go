@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,12 @@ type tally struct {
 	failed []*failed
 	// before counts, by code, what the revision that served before failed with.
 	before map[event.Code]int
+	// earlier are those failures: the first of each code, whose log may have to be
+	// read to know what its exit code hides.
+	earlier map[event.Code]*failed
+	// elsewhere says whether tasks of ours fare better on other hosts than this one
+	// did on its own; nil when hosts are not known.
+	elsewhere func(*failed) bool
 	// decided is when the answer arrived that made decide say yes.
 	decided time.Time
 }
@@ -33,11 +40,14 @@ func (f *failed) alike(g *failed) bool { return f.Code == g.Code && f.Container 
 func (t *tally) add(f *failed) { t.failed = append(t.failed, f) }
 
 // known records a failure of the revision that served before.
-func (t *tally) known(f Finding) {
+func (t *tally) known(f Finding, facts Facts) {
 	if t.before == nil {
-		t.before = map[event.Code]int{}
+		t.before, t.earlier = map[event.Code]int{}, map[event.Code]*failed{}
 	}
 	t.before[f.Code]++
+	if t.earlier[f.Code] == nil {
+		t.earlier[f.Code] = &failed{Finding: f, facts: facts}
+	}
 }
 
 // isKnown says whether the revision that served before failed alike. Codes are
@@ -46,7 +56,7 @@ func (t *tally) isKnown(f Finding) bool { return t.before[f.Code] > 0 }
 
 // decide says whether more tasks failed than the deployment may lose: one
 // fatally or two alike, and more than are tolerated in all. What was known
-// before never counts. lead is the first task of the group that decides.
+// before never counts, and what fails on one host alone counts once. lead is the first task of the group that decides.
 func (t *tally) decide(tolerated int) (lead *failed, ok bool) {
 	total := 0
 	for _, f := range t.failed {
@@ -57,7 +67,7 @@ func (t *tally) decide(tolerated int) (lead *failed, ok bool) {
 		switch {
 		case f.Weight == Fatal && (lead == nil || lead.Weight != Fatal):
 			lead = f
-		case f.Weight == Counts && lead == nil && t.size(f) > 1:
+		case f.Weight == Counts && lead == nil && t.places(f) > 1:
 			lead = f
 		}
 	}
@@ -73,6 +83,34 @@ func (t *tally) size(f *failed) int {
 		}
 	}
 	return n
+}
+
+// places is how many tasks failed like f, those of a host that is to blame taken
+// for one: tasks fare better elsewhere.
+func (t *tally) places(f *failed) int {
+	n, blamed := 0, map[string]bool{}
+	for _, g := range t.failed {
+		if !f.alike(g) || blamed[g.host()] {
+			continue
+		}
+		n++
+		if h := g.host(); h != "" && t.elsewhere != nil && t.elsewhere(g) {
+			blamed[h] = true
+		}
+	}
+	return n
+}
+
+// host is the container instance that the task ran on; empty on Fargate.
+func (f *failed) host() string { return str(f.facts.Task.ContainerInstanceArn) }
+
+// oneHost is the host on which all tasks failed that failed like f, when tasks of
+// ours fare better elsewhere.
+func (t *tally) oneHost(f *failed) string {
+	if t.size(f) < 2 || t.places(f) > 1 {
+		return ""
+	}
+	return f.host()
 }
 
 // lead is the failure to show when something else ended the deployment: a fatal
@@ -114,6 +152,9 @@ func (t *tally) line(g *failed) string {
 	if g.Reason != "" && !strings.Contains(g.Message, g.Reason) {
 		s += " (" + clip(g.Reason, 200) + ")"
 	}
+	if h := t.oneHost(g); h != "" {
+		s += "; only on container instance " + name(h) + ", while tasks on others run"
+	}
 	if n := t.before[g.Code]; n > 0 {
 		s += fmt.Sprintf("; the revision before failed alike %s in the last hour", times(n))
 	}
@@ -139,6 +180,18 @@ func clip(s string, n int) string {
 func (r *run) tellKnown(f Finding) {
 	r.emit(event.Note{Level: event.Warn, Text: fmt.Sprintf("task %s failed with %s; %s failed alike %s in the last hour, so this does not end the deployment",
 		f.Task, f.Code, name(r.scope.previous), times(r.tally.before[f.Code]))})
+}
+
+// tellHost says, once, that a host is to blame and not the revision.
+func (r *run) tellHost(f *failed) {
+	h := r.tally.oneHost(f)
+	if h == "" || f.Weight != Counts || r.hosts[h] {
+		return
+	}
+	r.hosts[h] = true
+	r.emit(event.Note{Level: event.Warn, Text: fmt.Sprintf("%d × %s, only on container instance %s, while tasks on others run: counted once. To place tasks elsewhere: "+
+		"aws ecs update-container-instances-state --cluster %s --container-instances %s --status DRAINING",
+		r.tally.size(f), f.Code, name(h), cmp.Or(r.scope.cluster, "default"), name(h))})
 }
 
 // tellUnjudged warns of a failed task that nothing depends on.
