@@ -19,7 +19,7 @@ var announced = []rule{
 	{anything, text(`alarms? (?:was |were )?detected|alarm .*\bALARM\b|in alarm state`), event.CodeAlarm, Counts, "a CloudWatch alarm of the service went off", nil},
 	{anything, text(`deployment failed`), event.CodeECSGaveUp, Counts, "ECS gave the deployment up", nil},
 	{anything, text(`because of the service deployment configuration`), event.CodeServiceNotReady, Counts, "minimumHealthyPercent and maximumPercent let ECS neither start nor stop a task", []string{
-		hintPercents}},
+		"raise maximumPercent, or lower minimumHealthyPercent"}},
 	{anything, text(`operations are being throttled`), event.CodeUnavailable, Waits, "AWS throttles ECS's own calls for the service", nil},
 	{anything, text(`(?:assume|pass) (?:the |service-linked )*(?:IAM )?role|\bIAM\b|trust (?:policy|relationship)`), event.CodeAccessDenied, Counts, "ECS may not use a role", []string{
 		"let ecs-tasks.amazonaws.com assume the task's roles, and look at the service-linked role AWSServiceRoleForECS"}},
@@ -44,7 +44,3 @@ func Announcement(message string) (Finding, bool) {
 	}
 	return Finding{}, false
 }
-
-// hintPercents is the mend of settings that cannot make progress.
-const hintPercents = "raise maximumPercent or lower minimumHealthyPercent: aws ecs update-service --cluster CLUSTER --service SERVICE " +
-	"--deployment-configuration maximumPercent=200,minimumHealthyPercent=100"

@@ -98,7 +98,7 @@ func (b *back) arrived(d types.Deployment, now time.Time) (Verdict, bool) {
 		return v, true
 	}
 	if d.RolloutState == types.DeploymentRolloutStateFailed && !full {
-		fail := event.Fail(event.CodeTaskFailed, fmt.Sprintf("ECS gave the rollback to %s up: %s", name(b.ret.Target), counts(d)))
+		fail := event.Fail(event.CodeECSGaveUp, fmt.Sprintf("ECS gave the rollback to %s up: %s", name(b.ret.Target), counts(d)))
 		fail.Reason = str(d.RolloutStateReason)
 		return b.verdictOf(d, Failing, b.withCause(fail), now), true
 	}
@@ -115,7 +115,7 @@ func (b *back) refused(now time.Time) (Verdict, bool) {
 	if b.own.Status != types.ServiceDeploymentStatusRollbackFailed || b.ret.Deployment != "" {
 		return Verdict{}, false
 	}
-	fail := event.Fail(event.CodeTaskFailed, "ECS could not roll back to "+name(b.ret.Target))
+	fail := event.Fail(event.CodeECSGaveUp, "ECS could not roll back to "+name(b.ret.Target))
 	fail.Reason = str(b.own.StatusReason)
 	return b.verdict(Failing, b.withCause(fail), now, nil), true
 }

@@ -146,6 +146,7 @@ func (r *run) readDeployment(ctx context.Context, arn string) (absorb, error) {
 	return func(time.Time) {
 		if len(out.ServiceDeployments) > 0 {
 			r.own = out.ServiceDeployments[0]
+			r.tellSettings()
 		}
 	}, nil
 }

@@ -42,6 +42,7 @@ type fakeECS struct {
 	tasks       []*types.Task
 	events      []types.ServiceEvent // newest first
 	status      string
+	settings    *types.DeploymentConfiguration
 	own         *types.ServiceDeployment // nil: none yet
 	pageSize    int
 
@@ -266,7 +267,7 @@ func (f *fakeECS) DescribeServices(ctx context.Context, in *ecs.DescribeServices
 	if f.status == "" {
 		return &ecs.DescribeServicesOutput{Failures: []types.Failure{{Reason: aws.String("MISSING")}}}, nil
 	}
-	s := types.Service{ServiceName: aws.String("backend"), Status: &f.status, Deployments: slices.Clone(f.deployments), Events: slices.Clone(f.events[:min(100, len(f.events))])}
+	s := types.Service{ServiceName: aws.String("backend"), Status: &f.status, Deployments: slices.Clone(f.deployments), DeploymentConfiguration: f.settings, Events: slices.Clone(f.events[:min(100, len(f.events))])}
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
 		d.RunningCount, d.PendingCount = 0, 0
@@ -411,6 +412,7 @@ type fakeDefinition struct {
 func (d fakeDefinition) Log(string) (driver, group, prefix, region string) {
 	return d.driver, "/ecs/weelo", "ecs", "ap-south-1"
 }
+func (d fakeDefinition) LogDestination(string) string               { return "FireLens to datadog" }
 func (d fakeDefinition) Essential(c string) (essential, known bool) { return true, c == "app" }
 func (d fakeDefinition) HealthChecked() bool                        { return d.checked }
 

@@ -255,6 +255,12 @@ func (f *forward) gaveUp(code event.Code, message, why string, lead *failed) *ev
 	if why != "" {
 		fail.See("ECS says: " + why)
 	}
+	alarm := f.alarmFailure()
+	if alarm != nil {
+		fail.Message += ": " + alarm.Message
+		fail.Hint(alarm.Hints...)
+		fail.Also = append(fail.Also, alarm)
+	}
 	if lead == nil {
 		return fail.See(f.svc.troubles(3)...)
 	}
@@ -262,7 +268,7 @@ func (f *forward) gaveUp(code event.Code, message, why string, lead *failed) *ev
 	fail.Message += ": " + inner.Message
 	fail.Container, fail.ExitCode, fail.Tasks = inner.Container, inner.ExitCode, inner.Tasks
 	fail.See(inner.Evidence...).Hint(inner.Hints...)
-	fail.Also = []*event.Failure{inner}
+	fail.Also = append(fail.Also, inner)
 	return fail
 }
 
@@ -301,9 +307,12 @@ func (f *forward) givenUp(ours types.Deployment, now time.Time) (Verdict, bool) 
 		return Verdict{}, false
 	}
 	lead := f.tally.lead()
-	fail := f.gaveUp(event.CodeTaskFailed, fmt.Sprintf("ECS gave deployment %s up and did not go back", f.scope.id), f.why(nil), lead)
-	if lead != nil {
+	fail := f.gaveUp(event.CodeECSGaveUp, fmt.Sprintf("ECS gave deployment %s up and did not go back", f.scope.id), f.why(nil), lead)
+	switch {
+	case lead != nil:
 		fail.Code = lead.Code
+	case len(fail.Also) > 0:
+		fail.Code = fail.Also[0].Code // an alarm
 	}
 	return f.verdict(Failing, fail, f.failedAt, lead), true
 }

@@ -51,6 +51,8 @@ var (
 type Definition interface {
 	// Log says where a container's output goes; all empty when it is not known.
 	Log(container string) (driver, group, prefix, region string)
+	// LogDestination says for people where it goes when awslogs does not send it.
+	LogDestination(container string) string
 	// Essential says whether a task stops with the container.
 	Essential(container string) (essential, known bool)
 	// HealthChecked says whether ECS gives the tasks a health status.

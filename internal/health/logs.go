@@ -41,21 +41,21 @@ type corpse struct {
 type stream struct{ group, name, region string }
 
 // errElsewhere says that a container's log cannot be read here, and where it is.
-var errElsewhere = errors.New("its log is not in CloudWatch Logs")
+var errElsewhere = errors.New("its log cannot be read here")
 
 // streamOf finds a container's log stream: prefix/container/task id with a
 // stream prefix, the container's runtime id without one (Using the awslogs log
 // driver, ECS Developer Guide).
 func streamOf(d Definition, t types.Task, container string) (stream, error) {
 	if d == nil {
-		return stream{}, fmt.Errorf("%w as far as is known", errElsewhere)
+		return stream{}, fmt.Errorf("%w: its task definition is not known", errElsewhere)
 	}
 	driver, group, prefix, region := d.Log(container)
 	switch {
 	case driver == "":
 		return stream{}, fmt.Errorf("%w: it has no log configuration", errElsewhere)
 	case driver != "awslogs" || group == "":
-		return stream{}, fmt.Errorf("%w: the %s driver sends it elsewhere", errElsewhere, driver)
+		return stream{}, fmt.Errorf("%w: it goes to %s", errElsewhere, d.LogDestination(container))
 	case prefix != "":
 		return stream{group, prefix + "/" + container + "/" + id(t), region}, nil
 	}
@@ -64,7 +64,7 @@ func streamOf(d Definition, t types.Task, container string) (stream, error) {
 			return stream{group, str(c.RuntimeId), region}, nil
 		}
 	}
-	return stream{}, fmt.Errorf("%w under a name that is known: it has no stream prefix", errElsewhere)
+	return stream{}, fmt.Errorf("%w: awslogs has no stream prefix, and the container's id is not known", errElsewhere)
 }
 
 // tail reads the last lines of a stream. Until ctx ends it waits for lines that

@@ -78,9 +78,9 @@ func TestExplain_withoutALog(t *testing.T) {
 		evidence   string
 		note       string
 	}{
-		{"another driver", fakeDefinition{"awsfirelens", false}, &fakeLogs{}, "container app: its log is not in CloudWatch Logs: the awsfirelens driver sends it elsewhere", ""},
+		{"another driver", fakeDefinition{"awsfirelens", false}, &fakeLogs{}, "container app: its log cannot be read here: it goes to FireLens to datadog", ""},
 		{"no driver", fakeDefinition{"", false}, &fakeLogs{}, "it has no log configuration", ""},
-		{"no definition", nil, &fakeLogs{}, "not in CloudWatch Logs as far as is known", ""},
+		{"no definition", nil, &fakeLogs{}, "its task definition is not known", ""},
 		{"denied", fakeDefinition{"awslogs", false}, &fakeLogs{err: apiError("AccessDeniedException")}, "", "cannot read the log of container app (logs:GetLogEvents on /ecs/weelo): AccessDeniedException"},
 		{"no stream yet", fakeDefinition{"awslogs", false}, &fakeLogs{}, "", ""},
 		{"no client", fakeDefinition{"awslogs", false}, nil, "", ""},

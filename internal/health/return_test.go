@@ -177,7 +177,7 @@ func TestWatchReturn_fails(t *testing.T) {
 			f.own.Status, f.own.StatusReason = types.ServiceDeploymentStatusRollbackFailed, aws.String("no healthy task")
 		})
 		got := goBack(t, f, Return{Abandoned: "ecs-svc/2", ServiceDeployment: ownSD, Began: f.now()})
-		got.want(t, Failing, event.CodeTaskFailed)
+		got.want(t, Failing, event.CodeECSGaveUp)
 		says(t, got.Failure, "ECS could not roll back to weelo:27", "no healthy task")
 	})
 	bubble(t, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestWatchReturn_fails(t *testing.T) {
 			f.deployment("ecs-svc/3").RolloutState = types.DeploymentRolloutStateFailed
 		})
 		got := goBack(t, f, Return{Deployment: "ecs-svc/3", Abandoned: "ecs-svc/2", Began: f.now()})
-		got.want(t, Failing, event.CodeTaskFailed)
+		got.want(t, Failing, event.CodeECSGaveUp)
 	})
 }
 

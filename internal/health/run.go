@@ -38,7 +38,7 @@ type run struct {
 	own      types.ServiceDeployment // our service deployment; its ARN is nil until it was read
 	fleet    fleet
 	tally    tally
-	hosts    map[string]bool // container instances that were told to be to blame
+	once     map[string]bool // what was told and is not told again
 	progress progress
 }
 
@@ -60,7 +60,7 @@ type scope struct {
 func newRun(w *Watcher, sc scope) *run {
 	now := time.Now()
 	r := &run{w: w, pace: w.Pace.withDefaults(), scope: sc, slow: 1, began: now, spoke: now, fleet: newFleet(), progress: newProgress(now)}
-	r.svc.id, r.hosts = sc.id, map[string]bool{}
+	r.svc.id, r.once = sc.id, map[string]bool{}
 	r.tally.elsewhere = r.soundElsewhere
 	r.addSources()
 	r.answers = make(chan answer, len(r.sources))
@@ -79,6 +79,7 @@ func (r *run) loop(ctx context.Context) (Verdict, error) {
 			return r.standing(), context.Cause(ctx)
 		}
 		r.alarm = time.Time{}
+		r.hold(now)
 		if v, over := r.judge(now); over {
 			return v, nil
 		}

@@ -101,6 +101,7 @@ func (r *run) seeService(is types.Service, at time.Time) {
 			r.soon(r.running)
 		}
 	}
+	r.tellSettings()
 	r.note(at)
 }
 

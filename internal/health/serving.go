@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,11 +94,30 @@ func (r *run) stall(now time.Time, timeout time.Duration) *event.Failure {
 		fail.See(fmt.Sprintf("task %s is %s for %s: %s", id(t), strings.ToLower(str(t.LastStatus)), r.since(t, now), doing(t)))
 	}
 	fail.See(r.tally.lines(nil)...).See(r.svc.troubles(3)...)
+	if d := r.svc.ours(); d != nil && r.stuck(*d) {
+		fail.Hint(r.mendPercents())
+	}
+	r.announced(fail)
 	if lead := r.tally.lead(); lead != nil {
 		fail.Hint(lead.Hints...)
 		fail.Tasks, fail.Container, fail.Reason = r.tally.size(lead), lead.Container, lead.Reason
 	}
 	return fail
+}
+
+// announced adds what the service's last event that can be read tells of, where
+// no task told of anything.
+func (r *run) announced(fail *event.Failure) {
+	if r.tally.lead() != nil {
+		return
+	}
+	for _, e := range slices.Backward(r.svc.recent) {
+		if f, ok := Announcement(e.Message); ok {
+			fail.Hint(f.Hints...)
+			fail.Also = append(fail.Also, f.failure(0))
+			return
+		}
+	}
 }
 
 // wait says what the deployment waits for: "1/2 running, 1 pending for 3m:
@@ -130,6 +150,10 @@ func (r *run) waiting(d types.Deployment, now time.Time) string {
 	switch {
 	case d.DesiredCount == 0:
 		return s + ": the desired count is 0"
+	case r.hooked() != "":
+		return s + ", " + r.hooked()
+	case r.stuck(d):
+		return s + ": " + r.stuckText(d)
 	case slow != nil:
 		return fmt.Sprintf("%s, %d pending for %s: %s", s, max(pending, int(d.PendingCount)), r.since(*slow, now), doing(*slow))
 	case d.PendingCount > 0:
@@ -153,6 +177,9 @@ func (r *run) completing(now time.Time) string {
 	}
 	if n := r.svc.left(); n > 0 {
 		return fmt.Sprintf("%d of the deployment before still to stop", n)
+	}
+	if a := r.own.Alarms; a != nil && a.Status == types.ServiceDeploymentRollbackMonitorsStatusMonitoring && len(a.AlarmNames) > 0 {
+		return fmt.Sprintf("ECS watches %s %s before it calls the deployment completed", plural(len(a.AlarmNames), "alarm"), strings.Join(a.AlarmNames, ", "))
 	}
 	return "waiting for ECS to call the deployment completed"
 }

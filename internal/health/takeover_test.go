@@ -165,7 +165,7 @@ func TestWatch_ECSGivesUp(t *testing.T) {
 			f.say("(service backend) (deployment ecs-svc/2) deployment failed: alarm detected.")
 		})
 		got := watch(f, Policy{})
-		got.want(t, Failing, event.CodeTaskFailed)
+		got.want(t, Failing, event.CodeAlarm)
 		says(t, got.Failure, "ECS says: alarm", "alarm detected")
 	})
 }

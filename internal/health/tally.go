@@ -185,13 +185,12 @@ func (r *run) tellKnown(f Finding) {
 // tellHost says, once, that a host is to blame and not the revision.
 func (r *run) tellHost(f *failed) {
 	h := r.tally.oneHost(f)
-	if h == "" || f.Weight != Counts || r.hosts[h] {
+	if h == "" || f.Weight != Counts {
 		return
 	}
-	r.hosts[h] = true
-	r.emit(event.Note{Level: event.Warn, Text: fmt.Sprintf("%d × %s, only on container instance %s, while tasks on others run: counted once. To place tasks elsewhere: "+
+	r.tellOnce("host "+h, event.Warn, fmt.Sprintf("%d × %s, only on container instance %s, while tasks on others run: counted once. To place tasks elsewhere: "+
 		"aws ecs update-container-instances-state --cluster %s --container-instances %s --status DRAINING",
-		r.tally.size(f), f.Code, name(h), cmp.Or(r.scope.cluster, "default"), name(h))})
+		r.tally.size(f), f.Code, name(h), cmp.Or(r.scope.cluster, "default"), name(h)))
 }
 
 // tellUnjudged warns of a failed task that nothing depends on.
