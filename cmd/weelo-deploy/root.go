@@ -43,10 +43,12 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
 	p.BoolVar(&a.flags.json, "json", false, "short for --output json")
 	p.BoolVar(&a.flags.yes, "yes", false, "answer every question with yes")
 
-	root.AddGroup(&cobra.Group{ID: "release", Title: "Release:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "parts", Title: "Parts and practice:"})
+	root.AddGroup(&cobra.Group{ID: "release", Title: "Release:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "setup", Title: "Set up:"},
+		&cobra.Group{ID: "parts", Title: "Parts and practice:"})
 	for id, cmds := range map[string][]*cobra.Command{
 		"release": {newReleaseCommand(a), newPlanCommand(a), newRollbackCommand(a), newWatchCommand(a)},
 		"look":    {newStatusCommand(a), newHistoryCommand(a)},
+		"setup":   {newConfigCommand(a), newSchemaCommand(a)},
 		"parts":   {newBuildCommand(a), newVerifyCommand(a), newSandboxCommand(a)},
 	} {
 		for _, c := range cmds {

@@ -121,7 +121,7 @@ func (d *decoder) obeys(n *node, p place, text string) bool {
 	if !ok {
 		return true
 	}
-	if err := r(text); err != nil {
+	if err := r.judge(text); err != nil {
 		d.out.add(n.at, p.path+": "+err.Error(), hintsOf(err)...)
 		return false
 	}
@@ -208,7 +208,7 @@ func (d *decoder) table(n *node, v reflect.Value, p place) {
 		at := p.entry(pr.key)
 		d.keys[at.path] = pr.at
 		if r, ok := nameRules[p.rule]; ok {
-			if err := r(pr.key); err != nil {
+			if err := r.judge(pr.key); err != nil {
 				d.out.add(pr.at, p.path+": "+err.Error())
 			}
 		}

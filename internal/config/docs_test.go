@@ -67,7 +67,7 @@ func TestDocs_example(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	_, example, _ := strings.Cut(string(text), "\n## Example\n\n```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
 	c := load(t, example, Options{Env: "staging"})
 	if err := c.Unsupported(); err != nil {

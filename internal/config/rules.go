@@ -15,8 +15,14 @@ import (
 )
 
 // rule judges the text of one value. Its error says what is wanted, and may be a
-// *hinted with a way out. It must not repeat a value that may be secret.
-type rule func(string) error
+// *hinted with a way out. It must not repeat a value that may be secret. Rules
+// that are data (a choice, a pattern, a range) are in the JSON schema too.
+type rule interface{ judge(text string) error }
+
+// ruleFunc is a rule that is code.
+type ruleFunc func(string) error
+
+func (f ruleFunc) judge(text string) error { return f(text) }
 
 // rules are what the type alone does not say, by place.
 var rules = map[string]rule{
@@ -105,40 +111,47 @@ func quote(s string) string {
 
 func want(what, have string) error { return fmt.Errorf("want %s, have %s", what, quote(have)) }
 
-func like(pattern, what string) rule {
-	re := regexp.MustCompile(pattern)
-	return func(s string) error {
-		if !re.MatchString(s) {
-			return want(what, s)
-		}
-		return nil
-	}
+// pattern is a rule that text matches a regular expression.
+type pattern struct {
+	*regexp.Regexp
+	what string // for people
 }
 
-func oneOf(choices ...string) rule {
-	return func(s string) error {
-		if slices.Contains(choices, s) {
-			return nil
-		}
-		err := want("one of "+strings.Join(choices, ", "), s)
-		if hints := didYouMean(s, choices); len(hints) > 0 {
-			return &hinted{err, hints[0]}
-		}
-		return err
+func like(expression, what string) rule { return pattern{regexp.MustCompile(expression), what} }
+
+func (p pattern) judge(s string) error {
+	if !p.MatchString(s) {
+		return want(p.what, s)
 	}
+	return nil
+}
+
+// choice is a rule that text is one of some words.
+type choice []string
+
+func oneOf(choices ...string) rule { return choice(choices) }
+
+func (c choice) judge(s string) error {
+	if slices.Contains(c, s) {
+		return nil
+	}
+	err := want("one of "+strings.Join(c, ", "), s)
+	if hints := didYouMean(s, c); len(hints) > 0 {
+		return &hinted{err, hints[0]}
+	}
+	return err
 }
 
 func nameOrARN(what string) rule {
-	re := regexp.MustCompile(`^(arn:aws[a-z-]*:ecs:[^:\s]*:[0-9]{12}:` + what + `/[A-Za-z0-9_/-]+|[A-Za-z0-9_-]{1,255})$`)
-	return func(s string) error {
-		if !re.MatchString(s) {
-			return want("the name or ARN of an ECS "+what, s)
-		}
-		return nil
-	}
+	return like(`^(arn:aws[a-z-]*:ecs:[^:\s]*:[0-9]{12}:`+what+`/[A-Za-z0-9_/-]+|[A-Za-z0-9_-]{1,255})$`, "the name or ARN of an ECS "+what)
 }
 
-func notBlank(s string) error {
+// filled is a rule that text is not empty.
+type filled struct{}
+
+var notBlank rule = filled{}
+
+func (filled) judge(s string) error {
 	if strings.TrimSpace(s) == "" {
 		return errors.New("must not be empty")
 	}
@@ -152,46 +165,49 @@ func notEmpty(n int) error {
 	return nil
 }
 
-func between(least, most int) rule {
-	return func(s string) error {
-		if n, err := strconv.Atoi(s); err != nil || n < least || n > most {
-			return want(fmt.Sprintf("a number from %d to %d", least, most), s)
-		}
-		return nil
+// bounds is a rule that a number lies in a range.
+type bounds struct{ least, most int }
+
+func between(least, most int) rule { return bounds{least, most} }
+
+func (r bounds) judge(s string) error {
+	if n, err := strconv.Atoi(s); err != nil || n < r.least || n > r.most {
+		return want(fmt.Sprintf("a number from %d to %d", r.least, r.most), s)
 	}
+	return nil
 }
 
 func atLeast(least time.Duration) rule {
-	return func(s string) error {
+	return ruleFunc(func(s string) error {
 		if d, err := time.ParseDuration(s); err == nil && d < least || err != nil && least > 0 {
 			return want(fmt.Sprintf("a duration of at least %s", least), s)
 		}
 		return nil
-	}
+	})
 }
 
 // tolerance takes "2" and "10%".
-func tolerance(s string) error {
+var tolerance rule = ruleFunc(func(s string) error {
 	number, percent := strings.CutSuffix(s, "%")
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 0 || percent && n > 100 || strings.HasPrefix(number, "+") {
 		return want("a number of tasks such as 2, or a percentage from 0% to 100%", s)
 	}
 	return nil
-}
+})
 
 // webURL takes http and https. It may carry a token, so the text is not repeated.
-func webURL(s string) error {
+var webURL rule = ruleFunc(func(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return errors.New("want a URL that begins with http:// or https:// and names a host")
 	}
 	return nil
-}
+})
 
 // webhook takes https, and http to this machine: the URL is a secret, which must
 // not travel in the clear. The text is not repeated.
-func webhook(s string) error {
+var webhook rule = ruleFunc(func(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return errors.New("want a URL that begins with https:// and names a host")
@@ -201,9 +217,9 @@ func webhook(s string) error {
 		return errors.New("want https: a webhook's URL is a secret, and http would show it")
 	}
 	return nil
-}
+})
 
-func localPath(s string) error {
+var localPath rule = ruleFunc(func(s string) error {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return errors.New("must not be empty")
@@ -213,7 +229,7 @@ func localPath(s string) error {
 		return errors.New("a path cannot hold a zero byte")
 	}
 	return nil
-}
+})
 
 var (
 	repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+|/)[a-z0-9]+)*$`)
@@ -221,7 +237,7 @@ var (
 )
 
 // repository takes a name in the account's ECR or a full URI, without a tag.
-func repository(s string) error {
+var repository rule = ruleFunc(func(s string) error {
 	if bare := strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"); bare != s {
 		return &hinted{want("a repository without a scheme", s), fmt.Sprintf("did you mean %q?", bare)}
 	}
@@ -236,29 +252,29 @@ func repository(s string) error {
 		return want("a repository's name (lower case) or full URI", s)
 	}
 	return nil
-}
+})
 
 // imageContext begins a build context that is an image.
 const imageContext = "docker-image://"
 
 // buildContext takes a path, or an image.
-func buildContext(s string) error {
+var buildContext rule = ruleFunc(func(s string) error {
 	if image, ok := strings.CutPrefix(s, imageContext); ok {
-		return like(`^[^\s]+$`, "an image's reference after "+imageContext)(image)
+		return like(`^[^\s]+$`, "an image's reference after "+imageContext).judge(image)
 	}
 	if strings.Contains(s, "://") {
 		return want("a path or "+imageContext+"REFERENCE", s)
 	}
-	return localPath(s)
-}
+	return localPath.judge(s)
+})
 
 var contextName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.+-]*$`)
 
 // buildOn takes docker, the name of a Docker context, a URL of an engine, or
 // codebuild:PROJECT.
-func buildOn(s string) error {
+var buildOn rule = ruleFunc(func(s string) error {
 	if project, ok := strings.CutPrefix(s, "codebuild:"); ok {
-		return like(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`, "a CodeBuild project's name after codebuild:")(project)
+		return like(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`, "a CodeBuild project's name after codebuild:").judge(project)
 	}
 	if !strings.Contains(s, "://") {
 		if !contextName.MatchString(s) {
@@ -277,4 +293,4 @@ func buildOn(s string) error {
 		return errors.New("the engine's URL names no host")
 	}
 	return nil
-}
+})

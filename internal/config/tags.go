@@ -81,10 +81,10 @@ func tagSafe(s string) string {
 
 // tagTemplate is the rule of image.tags: it can be parsed, names only known
 // fields, and makes a valid tag out of plausible values.
-func tagTemplate(text string) error {
+var tagTemplate rule = ruleFunc(func(text string) error {
 	_, err := expandTag(text, tagValues(Vars{GitSHA: strings.Repeat("0123456789", 4), GitBranch: "main"}, "production"))
 	return err
-}
+})
 
 // parsePrefix is what the parser says of the place, which is known better here.
 var parsePrefix = regexp.MustCompile(`^template: tag:[0-9]+: `)
