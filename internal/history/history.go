@@ -94,7 +94,7 @@ func (l Ledger) Proofs() []Served {
 		}
 	}
 	for arn, t := range l.Tags {
-		o := t.Outcome(l.Cluster, l.Service)
+		o := t.Outcome
 		if since, ok := known[arn]; o.Kind == Proven && (!ok || since.After(o.At)) {
 			out = append(out, Served{arn, nil, o.At, "tagged proven"})
 		}
@@ -122,7 +122,7 @@ func (l Ledger) EverProven(taskDefinition string) bool {
 			return true
 		}
 	}
-	return l.Tags[taskDefinition].Outcome(l.Cluster, l.Service).Kind == Left
+	return l.Tags[taskDefinition].Outcome.Kind == Left
 }
 
 // original follows a pinned copy to the revision that it stands for, so that a

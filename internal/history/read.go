@@ -170,7 +170,7 @@ func (l *Ledger) newestRevisions(ctx context.Context, api API, family string) ([
 // that is gone (DeleteTaskDefinitions) is marked so.
 func (l *Ledger) readTags(ctx context.Context, api API, arns []string) error {
 	type found struct {
-		tags   map[string]string
+		tags   Tags
 		status string
 	}
 	results := make([]found, len(arns))
@@ -178,18 +178,14 @@ func (l *Ledger) readTags(ctx context.Context, api API, arns []string) error {
 	g.SetLimit(5)
 	for i, arn := range arns {
 		g.Go(func() error {
-			res, err := api.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags}})
+			t, status, err := describe(ctx, api, l.Cluster, l.Service, arn)
 			switch {
 			case err != nil && tolerable(err):
 				results[i] = found{status: "GONE"}
 			case err != nil:
 				return fmt.Errorf("describe task definition %s: %w", Name(arn), err)
 			default:
-				tags := map[string]string{}
-				for _, t := range res.Tags {
-					tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
-				}
-				results[i] = found{tags, string(res.TaskDefinition.Status)}
+				results[i] = found{t, status}
 			}
 			return nil
 		})
@@ -198,9 +194,27 @@ func (l *Ledger) readTags(ctx context.Context, api API, arns []string) error {
 		return err
 	}
 	for i, arn := range arns {
-		l.Tags[arn], l.Statuses[arn] = ParseTags(results[i].tags), results[i].status
+		l.Tags[arn], l.Statuses[arn] = results[i].tags, results[i].status
 	}
 	return nil
+}
+
+// ReadTags reads our tags on one revision, as far as they speak of a service.
+func ReadTags(ctx context.Context, api API, cluster, service, arn string) (Tags, error) {
+	t, _, err := describe(ctx, api, cluster, service, arn)
+	return t, err
+}
+
+func describe(ctx context.Context, api API, cluster, service, arn string) (Tags, string, error) {
+	res, err := api.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags}})
+	if err != nil {
+		return Tags{}, "", err
+	}
+	tags := map[string]string{}
+	for _, t := range res.Tags {
+		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return ParseTags(tags, cluster, service), string(res.TaskDefinition.Status), nil
 }
 
 // tolerable tells an answer of ECS that says no (denied, unknown operation, not

@@ -54,7 +54,7 @@ func TestByHandWhileARollbackIsUnderWay(t *testing.T) {
 // An attempt that began after the tag was written says nothing about the tag.
 func TestALaterAttemptDoesNotSilenceAProvenTag(t *testing.T) {
 	l := ledger(attempt{revision: 38, status: stopped}, attempt{revision: 27, status: running})
-	l.Tags[arn(27)] = ParseTags(map[string]string{OutcomeKey("weelocluster", "backend"): OutcomeValue(Outcome{Kind: Proven, At: t0.Add(-2400 * time.Hour)})})
+	l.Tags[arn(27)] = parse(map[string]string{keys.Outcome: OutcomeValue(Outcome{Kind: Proven, At: t0.Add(-2400 * time.Hour)})})
 	if !l.EverProven(arn(27)) {
 		t.Error("27 was proven 100 days ago, which ECS does not remember, and counts as never proven since it is deployed again")
 	}
@@ -83,7 +83,7 @@ func (denying) ListTaskDefinitions(context.Context, *ecs.ListTaskDefinitionsInpu
 func (denying) DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error) {
 	return &ecs.DescribeTaskDefinitionOutput{
 		TaskDefinition: &types.TaskDefinition{Status: types.TaskDefinitionStatusActive},
-		Tags:           []types.Tag{{Key: aws.String(OutcomeKey("weelocluster", "backend")), Value: aws.String(OutcomeValue(Outcome{Kind: Proven, At: t0}))}},
+		Tags:           []types.Tag{{Key: aws.String(keys.Outcome), Value: aws.String(OutcomeValue(Outcome{Kind: Proven, At: t0}))}},
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,15 +12,41 @@ import (
 // Prefix begins the key of every tag of ours on a task definition revision.
 const Prefix = "weelo-deploy:"
 
-// Keys of our tags. A family can serve several services, so the outcome's key
-// names cluster and service (OutcomeKey).
+// Keys of our tags that speak of a revision wherever it runs. The others are a
+// service's own (KeysOf), since a family can serve several.
 const (
-	KeyRun      = Prefix + "run"
-	KeyCommit   = Prefix + "commit"
-	KeyBy       = Prefix + "by"
-	KeyCode     = Prefix + "code"
-	KeyCopyOf   = Prefix + "copy-of"
-	KeyBackstop = Prefix + "backstop"
+	KeyCommit = Prefix + "commit"
+	KeyCopyOf = Prefix + "copy-of"
+)
+
+// Keys are the keys of our tags that speak of a revision on one service.
+type Keys struct {
+	Outcome  string // how it fared: Outcome
+	Run      string // which run deployed it, and after what: RunValue
+	By       string // who that was
+	Code     string // the failure code, beside a failed outcome
+	Backstop string // what the service's circuit breaker was before the run
+	Wishes   string // what was asked of the run that ECS does not show
+}
+
+// KeysOf are the keys for a service. AWS limits keys to 128 characters; longer
+// ones are shortened with a hash.
+func KeysOf(cluster, service string) Keys {
+	of := func(what string) string {
+		k := Prefix + Short(cluster) + "/" + Short(service) + what
+		if len(k) <= 128 {
+			return k
+		}
+		sum := sha256.Sum256([]byte(k))
+		return k[:128-17] + "-" + hex.EncodeToString(sum[:8])
+	}
+	return Keys{Outcome: of(""), Run: of(":run"), By: of(":by"), Code: of(":code"), Backstop: of(":backstop"), Wishes: of(":wishes")}
+}
+
+// Wishes that a run records, so that whoever goes on with it honours them.
+const (
+	WishNoRollback = "no-rollback"
+	WishKeepFailed = "keep-failed"
 )
 
 // Kind is how a revision fared on a service.
@@ -30,33 +57,37 @@ const (
 	Proven Kind = "proven"
 	Failed Kind = "failed"
 	Left   Kind = "left" // served once, and a rollback left it
+	// Superseded says that somebody else's deployment took over before it was known.
+	Superseded Kind = "superseded"
 )
 
 // Outcome is what a release or a rollback recorded of a revision.
 type Outcome struct {
 	Kind Kind
 	At   time.Time
-	// Run is the run that the outcome concludes: the revision's KeyRun tag when it
-	// was written. No clocks have to be compared to tell whether a run is over.
+	// Run is the run that the outcome concludes: the one of the revision's run tag
+	// when it was written. No clocks have to be compared to tell whether a run is over.
 	Run string
 }
 
-// Tags are our tags on one revision.
+// Tags are our tags on one revision, as far as they speak of one service.
 type Tags struct {
-	Run, Commit, By, Code, CopyOf, Backstop string
+	Run, After, By, Code, Backstop string
+	Wishes                         []string
+	Outcome                        Outcome // its Kind is empty when there is none or it cannot be read
 
-	outcomes map[string]string // key → value
+	Commit, CopyOf string
+	Ours           bool // a release made the revision, for whatever service
 }
 
-// OutcomeKey is the key of a service's outcome tag. AWS limits keys to 128
-// characters; a longer one is shortened with a hash.
-func OutcomeKey(cluster, service string) string {
-	k := Prefix + Short(cluster) + "/" + Short(service)
-	if len(k) <= 128 {
-		return k
+// RunValue is the value of a run tag. after is the ARN of the newest service
+// deployment when the run began, so that of several deployments of one revision
+// the run's own can be told.
+func RunValue(run, after string) string {
+	if after == "" {
+		return run
 	}
-	sum := sha256.Sum256([]byte(k))
-	return k[:128-17] + "-" + hex.EncodeToString(sum[:8])
+	return run + " after " + Short(after)
 }
 
 // OutcomeValue is the value of an outcome tag.
@@ -65,23 +96,26 @@ func OutcomeValue(o Outcome) string {
 }
 
 // ParseTags reads our tags out of a revision's, given as key and value.
-func ParseTags(tags map[string]string) Tags {
+func ParseTags(tags map[string]string, cluster, service string) Tags {
+	k := KeysOf(cluster, service)
 	t := Tags{
-		Run: tags[KeyRun], Commit: tags[KeyCommit], By: tags[KeyBy], Code: tags[KeyCode],
-		CopyOf: tags[KeyCopyOf], Backstop: tags[KeyBackstop], outcomes: map[string]string{},
+		By: tags[k.By], Code: tags[k.Code], Backstop: tags[k.Backstop], Wishes: strings.Fields(tags[k.Wishes]),
+		Outcome: parseOutcome(tags[k.Outcome]), Commit: tags[KeyCommit], CopyOf: tags[KeyCopyOf],
 	}
-	for k, v := range tags {
-		if strings.HasPrefix(k, Prefix) {
-			t.outcomes[k] = v
+	if words := strings.Fields(tags[k.Run]); len(words) > 0 {
+		t.Run = words[0]
+		if len(words) == 3 && words[1] == "after" {
+			t.After = words[2]
 		}
+	}
+	for key := range tags {
+		t.Ours = t.Ours || strings.HasPrefix(key, Prefix)
 	}
 	return t
 }
 
-// Outcome is the recorded outcome on a service; its Kind is empty when there is
-// none or it cannot be read.
-func (t Tags) Outcome(cluster, service string) Outcome {
-	words := strings.Fields(t.outcomes[OutcomeKey(cluster, service)])
+func parseOutcome(v string) Outcome {
+	words := strings.Fields(v)
 	if len(words) < 2 {
 		return Outcome{}
 	}
@@ -94,17 +128,14 @@ func (t Tags) Outcome(cluster, service string) Outcome {
 		o.Run = words[2]
 	}
 	switch o.Kind {
-	case Proven, Failed, Left:
+	case Proven, Failed, Left, Superseded:
 		return o
 	}
 	return Outcome{}
 }
 
-// Unconcluded says whether a run of ours deployed the revision on a service and
-// did not live to record how that ended.
-func (t Tags) Unconcluded(cluster, service string) bool {
-	return t.Run != "" && t.CopyOf == "" && t.Outcome(cluster, service).Run != t.Run
-}
+// Wished says whether the run was asked for something that ECS does not show.
+func (t Tags) Wished(what string) bool { return slices.Contains(t.Wishes, what) }
 
 // Short is the last part of an ARN, or the name itself.
 func Short(nameOrARN string) string { return nameOrARN[strings.LastIndex(nameOrARN, "/")+1:] }

@@ -229,7 +229,7 @@ func Completed(s types.Service) bool {
 // Outcome says in a few words how an attempt ended.
 func (l Ledger) Outcome(a Attempt) string {
 	switch {
-	case a.Succeeded() && l.Tags[a.TaskDefinition].Outcome(l.Cluster, l.Service).Kind == Left:
+	case a.Succeeded() && l.Tags[a.TaskDefinition].Outcome.Kind == Left:
 		return "succeeded, left by a rollback"
 	case a.Succeeded():
 		return "succeeded"

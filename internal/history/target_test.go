@@ -17,6 +17,11 @@ var t0 = time.Date(2026, 2, 3, 10, 0, 0, 0, time.UTC)
 
 func arn(n int) string { return fmt.Sprintf("%s%d", family, n) }
 
+// keys are those of the service of these tests.
+var keys = KeysOf("weelocluster", "backend")
+
+func parse(tags map[string]string) Tags { return ParseTags(tags, "weelocluster", "backend") }
+
 // attempt is the n-th thing that happened, an hour after the one before.
 type attempt struct {
 	revision int
@@ -102,7 +107,7 @@ func TestAutomaticTarget(t *testing.T) {
 
 func TestAutomaticTargetSaysWhyNewerRevisionsWerePassedOver(t *testing.T) {
 	l := ledger(attempt{revision: 27, status: ok}, attempt{revision: 36, status: stopped}, attempt{revision: 37, status: running})
-	l.Tags[arn(37)] = ParseTags(map[string]string{KeyCode: "EXIT_139_SIGSEGV"})
+	l.Tags[arn(37)] = parse(map[string]string{keys.Code: "EXIT_139_SIGSEGV"})
 	_, passed := l.Automatic(service(37, inProgress, 0), time.Time{})
 	var got []string
 	for _, p := range passed {
@@ -164,7 +169,7 @@ func TestByHandFollowsPinnedCopiesToTheirOriginal(t *testing.T) {
 	// 39 is a copy of 27 that a rollback from 38 deployed: the way back from it is
 	// what was proven before 27, not 38.
 	l := ledger(attempt{revision: 26, status: ok}, attempt{revision: 27, status: ok}, attempt{revision: 38, status: ok}, attempt{revision: 39, status: ok})
-	l.Tags[arn(39)] = ParseTags(map[string]string{KeyCopyOf: "weelobackendtask:27"})
+	l.Tags[arn(39)] = parse(map[string]string{KeyCopyOf: "weelobackendtask:27"})
 	got, _ := l.ByHand(service(39, completed, 1))
 	if revision(got) != "26" {
 		t.Errorf("ByHand = %s, want 26", revision(got))
@@ -173,22 +178,22 @@ func TestByHandFollowsPinnedCopiesToTheirOriginal(t *testing.T) {
 
 func TestACopyOfItselfEnds(t *testing.T) {
 	l := ledger(attempt{revision: 39, status: ok})
-	l.Tags[arn(39)] = ParseTags(map[string]string{KeyCopyOf: "weelobackendtask:39"})
+	l.Tags[arn(39)] = parse(map[string]string{KeyCopyOf: "weelobackendtask:39"})
 	if got, _ := l.ByHand(service(39, completed, 1)); got != nil {
 		t.Errorf("ByHand = %s, want none", revision(got))
 	}
 }
 
 func TestTagsSpeakOnlyForWhatECSForgot(t *testing.T) {
-	key := OutcomeKey("weelocluster", "backend")
-	proven := ParseTags(map[string]string{key: OutcomeValue(Outcome{Kind: Proven, At: t0.Add(50 * time.Hour)})})
+	key := keys.Outcome
+	proven := parse(map[string]string{key: OutcomeValue(Outcome{Kind: Proven, At: t0.Add(50 * time.Hour)})})
 	l := ledger(attempt{revision: 36, status: stopped})
 	l.Tags[arn(36)], l.Tags[arn(27)] = proven, proven
 	got, _ := l.Automatic(service(36, inProgress, 0), time.Time{})
 	if revision(got) != "27" {
 		t.Errorf("Automatic = %s, want 27: ECS says that 36 was stopped, a tag cannot prove it", revision(got))
 	}
-	other := ParseTags(map[string]string{OutcomeKey("weelocluster", "other"): OutcomeValue(Outcome{Kind: Proven, At: t0})})
+	other := parse(map[string]string{KeysOf("weelocluster", "other").Outcome: OutcomeValue(Outcome{Kind: Proven, At: t0})})
 	l.Tags = map[string]Tags{arn(27): other}
 	if got, _ := l.Automatic(service(36, inProgress, 0), time.Time{}); got != nil {
 		t.Errorf("Automatic = %s, want none: 27 was proven on another service", revision(got))
@@ -197,46 +202,28 @@ func TestTagsSpeakOnlyForWhatECSForgot(t *testing.T) {
 
 func TestOutcomeTags(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
-	key := OutcomeKey("arn:aws:ecs:ap-south-1:318774499084:cluster/weelocluster", "backend")
+	key := KeysOf("arn:aws:ecs:ap-south-1:318774499084:cluster/weelocluster", "backend").Outcome
 	if key != "weelo-deploy:weelocluster/backend" {
-		t.Errorf("OutcomeKey = %q", key)
+		t.Errorf("KeysOf = %q", key)
 	}
-	for _, k := range []Kind{Proven, Failed, Left} {
+	for _, k := range []Kind{Proven, Failed, Left, Superseded} {
 		for _, run := range []string{"", "abc123"} {
 			want := Outcome{Kind: k, At: at, Run: run}
-			if got := ParseTags(map[string]string{key: OutcomeValue(want)}).Outcome("weelocluster", "backend"); got != want {
+			if got := parse(map[string]string{key: OutcomeValue(want)}).Outcome; got != want {
 				t.Errorf("round trip of %+v = %+v", want, got)
 			}
 		}
 	}
 	for _, v := range []string{"", "proven", "proven yesterday", "great 2026-11-22T11:00:00Z"} {
-		if got := ParseTags(map[string]string{key: v}).Outcome("weelocluster", "backend"); got.Kind != "" {
+		if got := parse(map[string]string{key: v}).Outcome; got.Kind != "" {
 			t.Errorf("Outcome of %q = %+v, want none", v, got)
 		}
 	}
-	long := OutcomeKey(strings.Repeat("c", 200), strings.Repeat("s", 200))
-	if len(long) > 128 || long == OutcomeKey(strings.Repeat("c", 200), strings.Repeat("s", 199)+"t") {
+	long := KeysOf(strings.Repeat("c", 200), strings.Repeat("s", 200)).Run
+	if len(long) > 128 || long == KeysOf(strings.Repeat("c", 200), strings.Repeat("s", 199)+"t").Run {
 		t.Errorf("long key %q: %d characters, must be at most 128 and differ by service", long, len(long))
 	}
 	if got := Value("jo <jo@example.com>, " + strings.Repeat("x", 300)); len(got) > 256 || strings.ContainsAny(got, "<>,") {
 		t.Errorf("Value = %q", got)
-	}
-}
-
-func TestARunIsConcludedByItsOwnOutcomeOnly(t *testing.T) {
-	key := OutcomeKey("weelocluster", "backend")
-	for name, c := range map[string]struct {
-		tags map[string]string
-		want bool
-	}{
-		"no run of ours":              {map[string]string{}, false},
-		"a run without an outcome":    {map[string]string{KeyRun: "r1"}, true},
-		"its outcome":                 {map[string]string{KeyRun: "r1", key: "proven 2026-11-22T11:00:00Z r1"}, false},
-		"the outcome of a run before": {map[string]string{KeyRun: "r2", key: "proven 2026-11-22T11:00:00Z r1"}, true},
-		"a pinned copy":               {map[string]string{KeyRun: "r1", KeyCopyOf: "f:27"}, false},
-	} {
-		if got := ParseTags(c.tags).Unconcluded("weelocluster", "backend"); got != c.want {
-			t.Errorf("%s: Unconcluded = %t, want %t", name, got, c.want)
-		}
 	}
 }

@@ -22,20 +22,26 @@ func (r *Run) wantsBackstop() bool {
 	if !r.Backstop || r.NoRollback || r.NeverRollBack || r.goal == nil {
 		return false
 	}
-	if _, v := r.earlierBackstop(); v != "" {
+	if _, v := r.pre.ledger.Backstop(); v != "" {
 		return true
 	}
 	b := currentBreaker(r.pre.service)
 	return !b.Enable || !b.Rollback
 }
 
-// breakerBefore is the setting to restore: the service's own, or the one that an
-// earlier release recorded and did not live to restore. A breaker that is not as a
-// release leaves it was set by somebody since, and that record is stale.
+// breakerBefore is the setting to restore in the end: the service's own, or the one
+// that an earlier release recorded and did not live to restore. A breaker that is
+// not as a release leaves it was set by somebody since, and that record is stale. It
+// is nil when there is nothing to restore.
 func (r *Run) breakerBefore() *types.DeploymentCircuitBreaker {
 	b := currentBreaker(r.pre.service)
-	if _, v := r.earlierBackstop(); v != "" && b.Enable && b.Rollback {
+	_, v := r.pre.ledger.Backstop()
+	left := v != "" && b.Enable && b.Rollback
+	switch {
+	case left:
 		b.Enable, b.Rollback = parseBreaker(v)
+	case !r.wantsBackstop():
+		return nil
 	}
 	return &b
 }
@@ -72,48 +78,73 @@ func (r *Run) compareConfiguration(was, is *types.DeploymentConfiguration) {
 	}
 }
 
-// earlierBackstop is a circuit breaker setting that a release which died left to
-// be restored: the newest attempt's revision that still carries it.
-func (r *Run) earlierBackstop() (arn, value string) {
-	for _, a := range r.pre.ledger.Attempts {
-		if t := r.pre.ledger.Tags[a.TaskDefinition]; t.Backstop != "" {
-			return a.TaskDefinition, t.Backstop
-		}
+// record is what the revision's tags say of this run: which one it is, what was
+// asked of it, and what the circuit breaker was before.
+func (r *Run) record() map[string]string {
+	k := r.keys()
+	after := ""
+	if a := r.pre.ledger.Attempts; len(a) > 0 {
+		after = a[0].ARN
 	}
-	return "", ""
+	set := map[string]string{k.Run: history.RunValue(r.RunID, after)}
+	if by := history.Value(r.By); by != "" {
+		set[k.By] = by
+	}
+	var wishes []string
+	if r.NoRollback || r.NeverRollBack {
+		wishes = append(wishes, history.WishNoRollback)
+	}
+	if r.KeepFailed {
+		wishes = append(wishes, history.WishKeepFailed)
+	}
+	if len(wishes) > 0 {
+		set[k.Wishes] = strings.Join(wishes, " ")
+	}
+	if before := r.breakerBefore(); before != nil {
+		set[k.Backstop] = formatBreaker(before)
+	}
+	return set
 }
 
-// sign writes on the revision whose deployment this is, where it was not registered
-// by this run, and what the circuit breaker was before this release switches it on.
-// A new revision got both with its registration, by what preflight saw. It gives
-// the setting to restore; nil when the breaker stays as it is.
-func (r *Run) sign(ctx context.Context) (*types.DeploymentCircuitBreaker, error) {
-	var before *types.DeploymentCircuitBreaker
-	is := ""
-	if r.wantsBackstop() {
-		before = r.breakerBefore()
-		is = formatBreaker(before)
-	}
-	set := map[string]string{}
-	if !r.registered {
-		set[history.KeyRun] = r.RunID
-		if by := history.Value(r.By); by != "" {
-			set[history.KeyBy] = by
+// sign writes this run's record on the revision that it deploys, where it is not
+// there as it should be: a new revision got it with its registration, by what
+// preflight saw. It says whether anything was written.
+func (r *Run) sign(ctx context.Context) (bool, error) {
+	is := r.record()
+	set, remove := map[string]string{}, []string{}
+	for key, value := range is {
+		if r.noted[key] != value {
+			set[key] = value
 		}
 	}
-	var remove []string
-	switch {
-	case is == r.noted:
-	case is == "":
-		remove = []string{history.KeyBackstop}
-	default:
-		set[history.KeyBackstop] = is
+	for key := range r.noted {
+		if _, ok := is[key]; !ok {
+			remove = append(remove, key)
+		}
 	}
+	if len(set)+len(remove) == 0 {
+		return false, nil
+	}
+	slices.Sort(remove)
 	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, r.next.ARN(), set, remove); err != nil {
-		return nil, fromAWS(err, "tag "+r.next.Name(), "ecs:TagResource and ecs:UntagResource")
+		return false, fromAWS(err, "tag "+r.next.Name(), "ecs:TagResource and ecs:UntagResource")
 	}
 	r.noted = is
-	return before, nil
+	return true, nil
+}
+
+// earlierRecord is the record of an earlier run on a revision.
+func (r *Run) earlierRecord(arn string) map[string]string {
+	t, k := r.pre.ledger.Tags[arn], r.keys()
+	was := map[string]string{}
+	for key, value := range map[string]string{
+		k.Run: history.RunValue(t.Run, t.After), k.By: t.By, k.Wishes: strings.Join(t.Wishes, " "), k.Backstop: t.Backstop,
+	} {
+		if value != "" {
+			was[key] = value
+		}
+	}
+	return was
 }
 
 // unsign gives a revision that serves, and that this run was not allowed to deploy
@@ -125,16 +156,15 @@ func (r *Run) unsign(ctx context.Context) {
 	}
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	was := r.pre.ledger.Tags[r.next.ARN()]
-	set, remove := map[string]string{}, []string{}
-	for key, value := range map[string]string{history.KeyRun: was.Run, history.KeyBy: was.By, history.KeyBackstop: was.Backstop} {
-		if value == "" {
+	was := r.earlierRecord(r.next.ARN())
+	var remove []string
+	for key := range r.noted {
+		if _, ok := was[key]; !ok {
 			remove = append(remove, key)
-		} else {
-			set[key] = value
 		}
 	}
-	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, r.next.ARN(), set, remove); err != nil {
+	slices.Sort(remove)
+	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, r.next.ARN(), was, remove); err != nil {
 		r.note("deploy", event.Warn, fmt.Sprintf("%s could not be given its tags back: %v", r.next.Name(), err))
 	}
 }
@@ -153,16 +183,16 @@ func (r *Run) takeBackstop(arn string) {
 	r.deployed.Backstop = &b
 }
 
-// restoreEarlier restores what a release that died left, where no release is left to
-// be concluded.
+// restoreEarlier restores what a release that died left, where this one changed
+// nothing itself.
 func (r *Run) restoreEarlier(ctx context.Context) {
-	arn, _ := r.earlierBackstop()
-	if arn == "" {
+	arn, v := r.pre.ledger.Backstop()
+	if v == "" {
 		return
 	}
 	was := r.deployed
 	r.deployed = &deployed{TaskDefinition: arn}
-	r.takeBackstop(arn)
+	r.takeBackstop(arn) // gives a setting, so restoreBackstop does not come back here
 	r.restoreBackstop(ctx)
 	r.deployed = was
 }
@@ -172,6 +202,7 @@ func (r *Run) restoreEarlier(ctx context.Context) {
 func (r *Run) restoreBackstop(ctx context.Context) {
 	before := r.deployed.Backstop
 	if before == nil {
+		r.restoreEarlier(ctx)
 		return
 	}
 	_, err := r.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{
@@ -190,8 +221,6 @@ func (r *Run) restoreBackstop(ctx context.Context) {
 		}
 	}
 	for _, arn := range carriers {
-		if err := (taskdef.Client{API: r.ECS}).Tag(ctx, arn, nil, []string{history.KeyBackstop}); err != nil {
-			r.note("conclude", event.Warn, fmt.Sprintf("%s could not be untagged: %v", history.Name(arn), err))
-		}
+		r.untag(ctx, arn, r.keys().Backstop)
 	}
 }

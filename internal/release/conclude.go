@@ -1,7 +1,6 @@
 package release
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -78,13 +77,12 @@ func (r *Run) proven(ctx context.Context) (string, error) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	r.result.Outcome, r.result.ExitCode = event.Released, event.ExitOK
+	r.restoreBackstop(ctx)
 	if r.foreign {
 		r.result.Outcome = event.Watched
-		r.restoreEarlier(ctx)
 		r.serving(ctx)
 		return r.next.Name() + " serves", nil
 	}
-	r.restoreBackstop(ctx)
 	r.tagOutcome(ctx, r.deployed.TaskDefinition, history.Proven, "")
 	r.result.Image = r.reference()
 	r.serving(ctx)
@@ -115,6 +113,7 @@ func (r *Run) superseded(v health.Verdict) error {
 	r.fail(event.Superseded, event.ExitSuperseded, f)
 	ctx, cancel := afterwards(context.Background())
 	defer cancel()
+	r.handOver(ctx, v)
 	r.serving(ctx)
 	return f
 }
@@ -207,15 +206,24 @@ func (r *Run) rolledBack(ctx context.Context, f *event.Failure) (string, error) 
 func (r *Run) condemn(ctx context.Context, code event.Code) {
 	arn := r.deployed.TaskDefinition
 	t := r.pre.ledger.Tags[arn]
-	was := t.Outcome(r.Cluster, r.Service).Kind
 	switch {
 	case r.isGoal(arn) || r.pre.ledger.EverProven(arn):
-		r.tagOutcome(ctx, arn, cmp.Or(was, history.Proven), "")
+		r.endRun(ctx, arn, history.Proven)
 		return
-	case t.Code != "" && was == history.Failed && r.RunID == "":
+	case t.Code != "" && t.Outcome.Kind == history.Failed && r.RunID == "":
 		code = event.Code(t.Code) // the run that died knew more
 	}
 	r.tagOutcome(ctx, arn, history.Failed, code)
+}
+
+// endRun records that the run is over, and leaves what is known of the revision as
+// it is. otherwise is what is written where nothing is recorded.
+func (r *Run) endRun(ctx context.Context, arn string, otherwise history.Kind) {
+	o := r.pre.ledger.Tags[arn].Outcome
+	if o.Kind == "" {
+		o = history.Outcome{Kind: otherwise, At: r.now()}
+	}
+	r.tagAs(ctx, arn, o, event.Code(r.pre.ledger.Tags[arn].Code))
 }
 
 // stayFailed ends a release that failed and is not rolled back.
@@ -253,34 +261,35 @@ func (r *Run) deregisterFailed(ctx context.Context) {
 	if r.KeepFailed || !r.registered || r.finished() || r.pre.ledger.EverProven(r.deployed.TaskDefinition) {
 		return
 	}
-	name := history.Name(r.deployed.TaskDefinition)
-	if err := (taskdef.Client{API: r.ECS}).Deregister(ctx, r.deployed.TaskDefinition); err != nil {
-		r.note("conclude", event.Warn, fmt.Sprintf("%s never succeeded and could not be deregistered: %v", name, err))
-		return
-	}
-	r.note("conclude", event.Info, name+" never succeeded and is deregistered, so that the newest revision of the family is a proven one (--keep-failed keeps it)")
+	r.deregister(ctx, r.deployed.TaskDefinition)
 }
 
 // tagOutcome records how a revision fared on this service. A tag that cannot be
 // written is told and changes nothing else. What somebody else deployed is theirs
 // to judge.
 func (r *Run) tagOutcome(ctx context.Context, arn string, k history.Kind, code event.Code) {
+	r.tagAs(ctx, arn, history.Outcome{Kind: k, At: r.now()}, code)
+}
+
+func (r *Run) tagAs(ctx context.Context, arn string, o history.Outcome, code event.Code) {
 	if arn == "" || r.foreign {
 		return
 	}
-	run := r.pre.ledger.Tags[arn].Run
+	o.Run = r.pre.ledger.Tags[arn].Run
 	if r.deployed != nil && arn == r.deployed.TaskDefinition && r.RunID != "" {
-		run = r.RunID
+		o.Run = r.RunID
 	}
-	set := map[string]string{history.OutcomeKey(r.Cluster, r.Service): history.OutcomeValue(history.Outcome{Kind: k, At: r.now(), Run: run})}
+	k := r.keys()
+	set := map[string]string{k.Outcome: history.OutcomeValue(o)}
 	var remove []string
-	if k == history.Failed {
-		set[history.KeyCode] = string(code)
-	} else {
-		remove = append(remove, history.KeyCode)
+	switch {
+	case o.Kind == history.Failed:
+		set[k.Code] = string(code)
+	case r.pre.ledger.Tags[arn].Code != "":
+		remove = append(remove, k.Code)
 	}
 	if err := (taskdef.Client{API: r.ECS}).Tag(ctx, arn, set, remove); err != nil {
-		r.note("conclude", event.Warn, fmt.Sprintf("%s could not be tagged as %s: %v", history.Name(arn), k, err))
+		r.note("conclude", event.Warn, fmt.Sprintf("%s could not be tagged as %s: %v", history.Name(arn), o.Kind, err))
 	}
 }
 

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,14 +28,16 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	if err := r.sameAsPreflight(now); err != nil {
 		return "", err
 	}
-	r.pre.service = now // somebody may have changed its settings since preflight
-	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: aws.String(r.next.ARN()), ForceNewDeployment: true}
-	before, err := r.sign(ctx)
-	if err != nil {
+	if now, err = r.claim(ctx, now); err != nil {
 		return "", err
 	}
-	if before != nil {
+	in := &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, TaskDefinition: aws.String(r.next.ARN()), ForceNewDeployment: true}
+	before := r.breakerBefore()
+	switch {
+	case r.wantsBackstop():
 		in.DeploymentConfiguration = &types.DeploymentConfiguration{DeploymentCircuitBreaker: withRollback(currentBreaker(now))}
+	case before != nil: // an earlier release left the breaker on, and this one does not want it
+		in.DeploymentConfiguration = &types.DeploymentConfiguration{DeploymentCircuitBreaker: before}
 	}
 	svc, err := r.update(ctx, in, now)
 	if err != nil {
@@ -44,12 +47,47 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	p := history.Primary(svc)
 	r.deployed = &deployed{ID: aws.ToString(p.Id), TaskDefinition: r.next.ARN(), CreatedAt: aws.ToTime(p.CreatedAt), Backstop: before}
 	r.result.Deployment, r.result.TaskDefinition = r.deployed.ID, r.deployed.TaskDefinition
-	if before != nil {
+	r.replaced(now, svc)
+	if r.wantsBackstop() {
 		r.note("deploy", event.Info, "ECS's circuit breaker with rollback is on until this release ends, in case this process does not survive it (--no-rollback or backstop: keep leave it alone)")
 		r.compareConfiguration(now.DeploymentConfiguration, svc.DeploymentConfiguration)
 	}
 	r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
 	return fmt.Sprintf("%s is PRIMARY (%s)", r.next.Name(), r.deployed.ID), nil
+}
+
+// claim writes this run's record on the revision. Writing takes a moment, so the
+// service is read again after it: ECS can compare nothing for us, and the shorter
+// the time between the last look and UpdateService, the better.
+func (r *Run) claim(ctx context.Context, now types.Service) (types.Service, error) {
+	r.pre.service = now // somebody may have changed its settings since preflight
+	wrote, err := r.sign(ctx)
+	if err != nil || !wrote {
+		return now, err
+	}
+	again, err := r.site().Read(ctx)
+	if err == nil {
+		err = r.sameAsPreflight(again)
+	}
+	if err != nil {
+		r.unsign(ctx)
+		return now, err
+	}
+	r.pre.service = again
+	return again, nil
+}
+
+// replaced tells of a deployment that began between the last look at the service and
+// UpdateService: it was replaced without anybody having wanted that.
+func (r *Run) replaced(before, after types.Service) {
+	for _, d := range after.Deployments {
+		if aws.ToString(d.Id) == aws.ToString(history.Primary(after).Id) || slices.ContainsFunc(before.Deployments, func(b types.Deployment) bool {
+			return aws.ToString(b.Id) == aws.ToString(d.Id)
+		}) {
+			continue
+		}
+		r.note("deploy", event.Warn, fmt.Sprintf("the deployment of %s (%s) began at the same moment and is replaced by this one", shortARN(d.TaskDefinition), aws.ToString(d.Id)))
+	}
 }
 
 // sameAsPreflight refuses to deploy over something that preflight did not see.

@@ -32,8 +32,8 @@ func (r *Run) goBack(ctx context.Context, v health.Verdict) (health.Verdict, err
 		if err != nil {
 			return health.Verdict{}, err
 		}
-		return health.Verdict{Outcome: health.Superseded, Failure: event.Fail(event.CodeSuperseded,
-			"another deployment took over before the rollback: "+Serves(s))}, nil
+		return health.Verdict{Outcome: health.Superseded, TakenBy: health.Taker{TaskDefinition: aws.ToString(s.TaskDefinition)},
+			Failure: event.Fail(event.CodeSuperseded, "another deployment took over before the rollback: "+Serves(s))}, nil
 	}
 	return r.watchReturn(ctx, "conclude", *ret)
 }

@@ -235,8 +235,8 @@ func (r *Run) inProgress(s types.Service, l history.Ledger, state Progress) erro
 	arn := aws.ToString(p.TaskDefinition)
 	age := r.now().Sub(aws.ToTime(p.CreatedAt)).Round(time.Second)
 	who := ""
-	if t := l.Tags[arn]; t.By != "" {
-		who = " by " + t.By
+	if l.Unconcluded(arn) { // otherwise the tags speak of an earlier deployment
+		who = by(l.Tags[arn])
 	}
 	f := event.Fail(event.CodeDeploymentInProgress, fmt.Sprintf("a deployment of %s%s is in progress, begun %s ago (%s)", history.Name(arn), who, age, aws.ToString(p.Id))).
 		See(Serves(s))

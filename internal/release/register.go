@@ -49,7 +49,7 @@ func (r *Run) register(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if same {
-		r.next = r.pre.base
+		r.next, r.noted = r.pre.base, r.earlierRecord(r.pre.base.ARN())
 		return "", skip(r.pre.base.Name() + " has this image already")
 	}
 	r.out.In("register")(event.Diff{From: r.pre.base.Name(), To: "next", Lines: taskdef.Diff(r.pre.base, next)})
@@ -76,16 +76,13 @@ func (r *Run) registerError(err error) error {
 // ownTags go with the revision from its birth, so that whoever finds it knows
 // which run made it, even when that run died.
 func (r *Run) ownTags() []taskdef.Tag {
-	tags := []taskdef.Tag{{Key: history.KeyRun, Value: r.RunID}}
+	r.noted = r.record()
+	var tags []taskdef.Tag
+	for key, value := range r.noted {
+		tags = append(tags, taskdef.Tag{Key: key, Value: value})
+	}
 	if r.Source.Commit != "" {
 		tags = append(tags, taskdef.Tag{Key: history.KeyCommit, Value: r.Source.Commit})
-	}
-	if by := history.Value(r.By); by != "" {
-		tags = append(tags, taskdef.Tag{Key: history.KeyBy, Value: by})
-	}
-	if r.wantsBackstop() {
-		r.noted = formatBreaker(r.breakerBefore())
-		tags = append(tags, taskdef.Tag{Key: history.KeyBackstop, Value: r.noted})
 	}
 	return tags
 }

@@ -155,12 +155,13 @@ type Run struct {
 	artifact   artifact            // stages 2 to 4
 	next       *taskdef.Definition // stage 5: what is deployed
 	registered bool                // stage 5 made a new revision
-	noted      string              // what the revision's tag says of the circuit breaker before
+	noted      map[string]string   // this run's record, as the revision's tags have it
 	goal       *goal               // stage 5: what a rollback deploys
 	unchanged  bool
 	deployed   *deployed // stage 7
 	verdict    *health.Verdict
 	lost       error  // why the deployment could not be watched to its end
+	goesBack   bool   // what was attached to goes back already
 	goingBack  bool   // the rollback was called
 	returned   string // the ARN that the rollback brings
 	// unsure is set while a call that changes the service has no known effect: it
@@ -209,6 +210,10 @@ func (r *Run) Execute(ctx context.Context) event.Result {
 	r.began = r.now()
 	r.result = event.Result{Command: r.Command, Cluster: r.Cluster, Service: r.Service}
 	r.run(ctx, releaseStages)
+	switch r.result.Outcome {
+	case event.Released, event.Unchanged, event.RolledBack:
+		r.concludeEarlier(ctx)
+	}
 	r.forget(ctx)
 	return r.finish()
 }
@@ -234,6 +239,8 @@ func (r *Run) finish() event.Result {
 	r.out.In("")(r.result)
 	return r.result
 }
+
+func (r *Run) keys() history.Keys { return history.KeysOf(r.Cluster, r.Service) }
 
 func (r *Run) site() Site { return Site{ECS: r.ECS, Cluster: r.Cluster, Service: r.Service} }
 

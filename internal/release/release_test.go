@@ -177,7 +177,7 @@ func (w *world) tags(revision string) history.Tags {
 	for _, t := range out.Tags {
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
-	return history.ParseTags(tags)
+	return history.ParseTags(tags, clusterName, serviceName)
 }
 
 func (w *world) status(revision string) string {
@@ -232,7 +232,7 @@ func (w *world) want(got event.Result, exit int, outcome event.Outcome, code eve
 func (w *world) wantTag(revision string, kind history.Kind, code string) {
 	w.t.Helper()
 	t := w.tags(revision)
-	if o := t.Outcome(clusterName, serviceName); o.Kind != kind || t.Code != code {
+	if o := t.Outcome; o.Kind != kind || t.Code != code {
 		w.t.Errorf("revision %s is tagged %q with code %q, want %q with %q", revision, o.Kind, t.Code, kind, code)
 	}
 }

@@ -16,8 +16,8 @@ import (
 // watchStages pick a release up from what ECS says.
 var watchStages = []stage{
 	{name: "attach", run: (*Run).attach},
-	{name: "watch", run: (*Run).watch, change: true},
-	{name: "checks", run: notConfigured, change: true},
+	{name: "watch", run: (*Run).watch, change: true, ahead: true},
+	{name: "checks", run: notConfigured, change: true, ahead: true},
 	{name: "conclude", run: (*Run).conclude, change: true, after: true},
 }
 
@@ -49,7 +49,7 @@ func (r *Run) attach(ctx context.Context) (string, error) {
 	switch {
 	case state == RollingBack && arriving(*p, left), r.cameBack(*p, left):
 		return r.attachToReturn(*p, left)
-	case r.unconcluded(aws.ToString(p.TaskDefinition)):
+	case r.unconcluded(aws.ToString(p.TaskDefinition)) && (state != Settled || r.pre.ledger.Deployed(aws.ToString(p.TaskDefinition))):
 		return r.attachToOurs(ctx, *p)
 	case state == Settled:
 		return r.attachToSettled(ctx)
@@ -76,7 +76,7 @@ func (r *Run) look(ctx context.Context) error {
 // unconcluded says whether a run of ours deployed the revision here and did not live
 // to record how that ended. Whoever else deploys the revision again is somebody else.
 func (r *Run) unconcluded(arn string) bool {
-	return r.pre.ledger.Tags[arn].Unconcluded(r.Cluster, r.Service)
+	return r.pre.ledger.Unconcluded(arn)
 }
 
 // left is the attempt that the service has left, or is leaving, when its PRIMARY
@@ -128,9 +128,18 @@ func (r *Run) cameBack(p types.Deployment, left history.Attempt) bool {
 func (r *Run) attachToOurs(ctx context.Context, p types.Deployment) (string, error) {
 	r.own(p)
 	r.registered = true
+	r.honour(r.deployed.TaskDefinition)
 	r.takeBackstop(r.deployed.TaskDefinition)
 	r.readyGoal(ctx)
 	return fmt.Sprintf("the release of %s%s was not concluded: going on with it", r.next.Name(), by(r.pre.ledger.Tags[r.deployed.TaskDefinition])), nil
+}
+
+// honour takes over what was asked of the release that died. watch --rollback asks
+// for something else.
+func (r *Run) honour(arn string) {
+	t := r.pre.ledger.Tags[arn]
+	r.NoRollback = r.NoRollback || t.Wished(history.WishNoRollback) && !r.foreignRollback
+	r.KeepFailed = r.KeepFailed || t.Wished(history.WishKeepFailed)
 }
 
 func (r *Run) attachToForeign(ctx context.Context, p types.Deployment) (string, error) {
@@ -187,7 +196,8 @@ func (r *Run) attachToReturn(p types.Deployment, left history.Attempt) (string, 
 		}
 	}
 	r.next = r.pre.current
-	r.registered = r.pre.ledger.Tags[left.TaskDefinition].Run != ""
+	r.registered = r.pre.ledger.Tags[left.TaskDefinition].Run != "" && (left.ARN == "" || r.pre.ledger.Begun(left))
+	r.honour(left.TaskDefinition)
 	r.foreign = !r.registered
 	r.takeBackstop(left.TaskDefinition)
 	f := event.Fail(event.CodeECSRolledBack, fmt.Sprintf("the deployment of %s is being rolled back", history.Name(left.TaskDefinition)))
@@ -195,6 +205,7 @@ func (r *Run) attachToReturn(p types.Deployment, left history.Attempt) (string, 
 		f.Message = fmt.Sprintf("the deployment of %s was rolled back while nobody watched", history.Name(left.TaskDefinition))
 	}
 	f.Reason = left.Reason
+	r.goesBack = true
 	r.verdict = &health.Verdict{Outcome: health.RolledBackByECS, Failure: f}
 	return fmt.Sprintf("following the rollback to %s", history.Name(target)), nil
 }
@@ -202,7 +213,7 @@ func (r *Run) attachToReturn(p types.Deployment, left history.Attempt) (string, 
 // attachToSettled finds nothing in progress, and restores a circuit breaker setting
 // that a release which died left.
 func (r *Run) attachToSettled(ctx context.Context) (string, error) {
-	r.restoreEarlier(ctx)
+	r.concludeEarlier(ctx)
 	r.unchanged = true
 	return "nothing is in progress: " + Serves(r.pre.service), nil
 }

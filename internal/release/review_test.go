@@ -314,7 +314,7 @@ func (w *world) broughtToItsEnd(when string, calls []string, serving string) {
 	if serving == "27" {
 		want = history.Failed
 	}
-	if o := w.tags("38").Outcome(clusterName, serviceName); o.Kind != want {
+	if o := w.tags("38").Outcome; o.Kind != want {
 		w.t.Errorf("%s: 38 is tagged %q, want %q\n%s", when, o.Kind, want, w.story())
 	}
 	if b := w.tags("38").Backstop; b != "" {
@@ -457,7 +457,7 @@ func TestBreakerSetDuringTheBuildIsRestored(t *testing.T) {
 // A record that a release left and that somebody's own setting has overtaken.
 func TestStaleBreakerRecordIsNotRestored(t *testing.T) {
 	stale := strings.Replace(incident, "  - {family: backend, revision: 27, definition: *v1}",
-		`  - {family: backend, revision: 27, tags: {"weelo-deploy:backstop": "enable=false rollback=false"}, definition: *v1}`, 1)
+		`  - {family: backend, revision: 27, tags: {"weelo-deploy:weelocluster/backend:run": run0, "weelo-deploy:weelocluster/backend:backstop": "enable=false rollback=false"}, definition: *v1}`, 1)
 	w := newWorld(t, stale, nil)
 	w.deploy("", &types.DeploymentCircuitBreaker{Enable: true})
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")

@@ -16,6 +16,9 @@ type stage struct {
 	run func(*Run, context.Context) (string, error)
 	// change marks the stages that an unchanged release leaves out.
 	change bool
+	// ahead marks the stages that judge what is new: once the way back has begun
+	// there is nothing left to judge.
+	ahead bool
 	// after marks the stages that run once something was deployed, also when an
 	// earlier one failed.
 	after bool
@@ -30,8 +33,8 @@ var releaseStages = []stage{
 	{name: "register", run: (*Run).register, change: true},
 	{name: "before-tasks", run: notConfigured, change: true},
 	{name: "deploy", run: (*Run).deploy, change: true},
-	{name: "watch", run: (*Run).watch, change: true},
-	{name: "checks", run: notConfigured, change: true},
+	{name: "watch", run: (*Run).watch, change: true, ahead: true},
+	{name: "checks", run: notConfigured, change: true, ahead: true},
 	{name: "conclude", run: (*Run).conclude, change: true, after: true},
 }
 
@@ -55,10 +58,8 @@ func (r *Run) run(ctx context.Context, stages []stage) {
 		case r.unchanged && st.change:
 			r.end(i, len(stages), st, event.Skipped, "nothing changed", 0, false)
 			continue
-		}
-		if r.verdict != nil && st.name == "watch" { // a rollback was under way already
+		case r.goesBack && st.ahead:
 			r.end(i, len(stages), st, event.Skipped, "a rollback is in progress", 0, false)
-			failed = true
 			continue
 		}
 		if interrupted(ctx) && !st.after {

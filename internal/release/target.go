@@ -127,7 +127,7 @@ func (r *Run) newerRevision(ctx context.Context) error {
 		if err != nil || n <= at || status != "ACTIVE" || !strings.HasPrefix(history.Name(arn), r.pre.base.Family()+":") {
 			continue
 		}
-		if t := r.pre.ledger.Tags[arn]; t.Run == "" && t.CopyOf == "" && !r.attempted(arn) {
+		if t := r.pre.ledger.Tags[arn]; !t.Ours && !r.attempted(arn) {
 			newest, at = arn, n
 		}
 	}
@@ -183,7 +183,7 @@ func (r *Run) prepareGoal(ctx context.Context) error {
 	}
 	tags := []taskdef.Tag{{Key: history.KeyCopyOf, Value: history.Name(t.TaskDefinition)}}
 	if r.RunID != "" {
-		tags = append(tags, taskdef.Tag{Key: history.KeyRun, Value: r.RunID})
+		tags = append(tags, taskdef.Tag{Key: r.keys().Run, Value: r.RunID})
 	}
 	made, err := taskdef.Client{API: r.ECS}.Register(ctx, next, tags)
 	if err != nil {
