@@ -76,6 +76,10 @@ func (l Ledger) GoingBack() (Attempt, bool) {
 	return a, a.Status == types.ServiceDeploymentStatusRollbackRequested || a.Status == types.ServiceDeploymentStatusRollbackInProgress
 }
 
+// skew is how far the clock that wrote a tag may be behind the clock of AWS. A tag
+// that seems to be older than an attempt by less speaks of that very attempt.
+const skew = time.Hour
+
 // Proofs lists every moment at which a revision was proven on this service,
 // oldest first. Service deployments outrank tags: a tag only speaks for a
 // revision of which ECS remembers no attempt from before the tag was written. An
@@ -95,7 +99,7 @@ func (l Ledger) Proofs() []Served {
 	}
 	for arn, t := range l.Tags {
 		o := t.Outcome
-		if since, ok := known[arn]; o.Kind == Proven && (!ok || since.After(o.At)) {
+		if since, ok := known[arn]; o.Kind == Proven && (!ok || since.After(o.At.Add(skew))) {
 			out = append(out, Served{arn, nil, o.At, "tagged proven"})
 		}
 	}

@@ -227,3 +227,16 @@ func TestOutcomeTags(t *testing.T) {
 		t.Errorf("Value = %q", got)
 	}
 }
+
+// A tag is written by the clock of a laptop, in whole seconds: it must not seem to
+// prove a revision from before its own deployment began.
+func TestATagIsNoProofFromBeforeItsOwnDeployment(t *testing.T) {
+	for _, behind := range []time.Duration{time.Second, 20 * time.Minute} {
+		l := ledger(attempt{revision: 27, status: ok}, attempt{revision: 38, status: ok})
+		began := l.Attempts[0].Created
+		l.Tags[arn(38)] = parse(map[string]string{keys.Outcome: OutcomeValue(Outcome{Kind: Proven, At: began.Add(-behind)})})
+		if got, _ := l.Automatic(types.Service{}, began); revision(got) != "27" {
+			t.Errorf("with a clock %s behind: Automatic = %s, want 27, which was proven before 38 was deployed", behind, revision(got))
+		}
+	}
+}

@@ -250,13 +250,15 @@ func (m *mortal) UntagResource(ctx context.Context, in *ecs.UntagResourceInput, 
 
 // killedAfter runs a release that is killed after n changing calls, and says what it
 // had called and whether it was killed.
-func (w *world) killedAfter(n int) (calls []string, killed bool) {
+func (w *world) killedAfter(n int) (calls []string, killed bool) { return w.killedAfterOf(w.settings("good"), n) }
+
+func (w *world) killedAfterOf(s release.Settings, n int) (calls []string, killed bool) {
 	ctx, cancel := context.WithCancelCause(w.t.Context())
 	defer cancel(nil)
 	m := &mortal{ECS: w.ecs, left: n, kill: func() { cancel(&release.Interrupt{Signal: "SIGHUP", Code: 130, Hangup: true}) }}
 	clients := w.clients
 	clients.ECS = m
-	release.New(w.settings("good"), clients, event.NewStream(nil, w), nil).Execute(ctx)
+	release.New(s, clients, event.NewStream(nil, w), nil).Execute(ctx)
 	return m.calls, ctx.Err() != nil
 }
 
