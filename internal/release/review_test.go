@@ -250,7 +250,9 @@ func (m *mortal) UntagResource(ctx context.Context, in *ecs.UntagResourceInput, 
 
 // killedAfter runs a release that is killed after n changing calls, and says what it
 // had called and whether it was killed.
-func (w *world) killedAfter(n int) (calls []string, killed bool) { return w.killedAfterOf(w.settings("good"), n) }
+func (w *world) killedAfter(n int) (calls []string, killed bool) {
+	return w.killedAfterOf(w.settings("good"), n)
+}
 
 func (w *world) killedAfterOf(s release.Settings, n int) (calls []string, killed bool) {
 	ctx, cancel := context.WithCancelCause(w.t.Context())
