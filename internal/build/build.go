@@ -235,8 +235,13 @@ func (r Request) recording(n Nativeness) Request {
 	if len(n.Emulated) == 0 {
 		return r
 	}
-	labels := map[string]string{labelEmulated: fmt.Sprintf("%d steps of %s on %s", len(n.Emulated), n.Target, n.Worker)}
+	labels := map[string]string{}
 	maps.Copy(labels, r.Labels)
+	steps := fmt.Sprintf("%d steps", len(n.Emulated))
+	if len(n.Emulated) == 1 {
+		steps = "1 step"
+	}
+	labels[LabelEmulated] = fmt.Sprintf("%s of %s on %s", steps, n.Target, n.Worker)
 	r.Labels = labels
 	return r
 }

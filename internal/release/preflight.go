@@ -321,8 +321,12 @@ func (r *Run) checkEngine(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := builder.Check(ctx, r.Build); err != nil {
+	n, err := builder.Check(ctx, r.Build)
+	if err != nil {
 		return "", err
+	}
+	if len(n.Emulated) > 0 {
+		return fmt.Sprintf("%s is allowed to emulate %d steps for %s", n.Worker, len(n.Emulated), r.Build.Platform), nil
 	}
 	return "builds natively for " + r.Build.Platform, nil
 }
