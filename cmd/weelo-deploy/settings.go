@@ -109,7 +109,7 @@ func allowed(list []config.Allow) []scan.Rule {
 // already needs none; whether it is, verify finds out, and the push of one without
 // a tag is refused.
 func (s *session) tags(f *releaseFlags, src build.Source) ([]string, error) {
-	tags, err := s.config.ExpandTags(config.Vars{GitSHA: src.Commit, GitBranch: src.Branch})
+	tags, err := s.config.ExpandTags(config.Vars{GitSHA: src.Commit, GitBranch: src.Branch, Suffix: src.TagSuffix()})
 	if err != nil && f.image != "" && len(f.tags) == 0 {
 		return nil, nil
 	}

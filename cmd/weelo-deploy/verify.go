@@ -102,7 +102,7 @@ func (v *verifier) run(ctx context.Context, arg string, res *event.Result) error
 		emit(event.Check{Name: "binaries", Status: event.Skipped, Detail: "--platform-only"})
 		return nil
 	}
-	res.Binaries, err = v.lookInside(ctx, found)
+	res.Binaries, err = v.lookInside(ctx, found.layers, found.Config, v.choice.Platform)
 	return err
 }
 
@@ -230,7 +230,7 @@ func (v *verifier) local(ctx context.Context, ref string) (looked, error) {
 		return found, err
 	}
 	found.VerifiedImage = event.VerifiedImage{Form: "local engine", Platform: l.Platform.String(), Config: l.ConfigDigest}
-	found.layers = scan.FromSaved(l.Settings, func(ctx context.Context) (io.ReadCloser, error) { return e.Save(ctx, l.ID) })
+	found.layers = inEngine(e, l)
 	if err != nil {
 		v.tell(ref, found.VerifiedImage)
 	}

@@ -5,10 +5,16 @@ import (
 	"errors"
 	"io"
 
+	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
 	"github.com/weelo/weelo-deploy/internal/scan"
 )
+
+// inEngine is an image of the engine.
+func inEngine(e *engine.Engine, l image.Local) scan.Source {
+	return scan.FromSaved(l.Settings, func(ctx context.Context) (io.ReadCloser, error) { return e.Save(ctx, l.ID) })
+}
 
 // inRepository is the image that was described in a registry.
 func inRepository(r image.Remote, ref string, d image.Description) scan.Source {
@@ -25,14 +31,14 @@ func inRepository(r image.Remote, ref string, d image.Description) scan.Source {
 	}, d.ConfigDigest, layers)
 }
 
-// lookInside judges the image's binaries. Whoever asks for a verdict gets one: an
-// image that cannot be read is refused.
-func (v *verifier) lookInside(ctx context.Context, found looked) (*event.Binaries, error) {
-	emit := v.out.In("verify")
+// lookInside judges the binaries of the image with that config, of a source that
+// may hold several. Whoever asks for a verdict gets one: an image that cannot be
+// read is refused.
+func (s *session) lookInside(ctx context.Context, src scan.Source, config string, want image.Platform) (*event.Binaries, error) {
+	emit := s.out.In("verify")
 	cache, _ := scan.UserCache() // without one every layer is read
-	want := v.choice.Platform
-	rep, err := scan.Image(ctx, found.layers, scan.Target{OS: want.OS, Arch: want.Architecture}, scan.Options{
-		Allow: allowed(v.config.Verify.Allow), Cache: cache, Config: found.Config,
+	rep, err := scan.Image(ctx, src, scan.Target{OS: want.OS, Arch: want.Architecture}, scan.Options{
+		Allow: allowed(s.config.Verify.Allow), Cache: cache, Config: config, Steps: true,
 	})
 	switch {
 	case errors.Is(err, scan.ErrNotUnpackable):
@@ -43,13 +49,9 @@ func (v *verifier) lookInside(ctx context.Context, found looked) (*event.Binarie
 	case errors.As(err, new(*event.Failure)):
 		return nil, err
 	case err != nil:
-		return nil, event.Fail(event.CodeBinaryMismatch, "the image cannot be looked into").Because(err).
-			Hint("--platform-only judges the platform alone")
+		return nil, event.Fail(event.CodeBinaryMismatch, "the image cannot be looked into").Because(err)
 	}
-	for _, n := range rep.Notes() {
-		emit(n)
-	}
-	for _, n := range rep.Remarks() {
+	for _, n := range append(rep.Notes(), rep.Remarks()...) {
 		emit(n)
 	}
 	check := event.Check{Name: "binaries", Status: event.Done, Detail: rep.Summary()}

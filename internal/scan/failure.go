@@ -71,6 +71,12 @@ func (r Report) sentences(l Level, as event.Level) []event.Note {
 		case f.Why != "":
 			text += ": " + printable(f.Why)
 		}
+		if l == Warning && f.Step != "" {
+			text += "; step: " + printable(f.Step)
+		}
+		if l == Warning && len(f.Mend) > 0 {
+			text += "; mend: " + printable(f.Mend[0])
+		}
 		out = append(out, event.Note{Level: as, Text: text})
 	}
 	return out

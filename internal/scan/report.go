@@ -87,16 +87,17 @@ func (r *Report) sort() {
 
 // Summary is the report in one line.
 func (r Report) Summary() string {
-	s := fmt.Sprintf("%s among %s fit %s", binaries(r.Binaries), count(r.Files, "file"), r.Target)
+	found := "no errors"
 	if e := r.Count(Error); e > 0 {
-		s = fmt.Sprintf("%s would not run on %s, of %s among %s", count(e, "thing"), r.Target, binaries(r.Binaries), count(r.Files, "file"))
+		found = count(e, "error")
 	}
 	if w := r.Count(Warning); w > 0 {
-		s += ", " + count(w, "warning")
+		found += ", " + count(w, "warning")
 	}
 	if n := r.Count(Note); n > 0 {
-		s += ", " + count(n, "note")
+		found += ", " + count(n, "note")
 	}
+	s := fmt.Sprintf("%s for %s: %s in %s", found, r.Target, binaries(r.Binaries), count(r.Files, "file"))
 	if r.Cached > 0 {
 		s += fmt.Sprintf("; %d of %d layers known already", r.Cached, r.Layers)
 	}

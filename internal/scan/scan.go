@@ -38,6 +38,9 @@ type Options struct {
 	// Config is the digest of the config of the image that is meant, where a
 	// Source holds several; without it the only one for the target is taken.
 	Config string
+	// Steps reads an image whose every layer is known all the same, when a warning
+	// wants its build step. For errors that is always done.
+	Steps bool
 	// Cache keeps the facts of layers; nil keeps none.
 	Cache layer.Cache
 	// Parallel is how many layers are read at once, where a Source can open
@@ -74,7 +77,7 @@ func Image(ctx context.Context, src Source, target Target, opts Options) (Report
 		return Report{}, fmt.Errorf("read the image's layers: %w", err)
 	}
 	rep, err := judgeContents(ctx, in, target, opts)
-	if err != nil || in.whole == nil || rep.Count(Error)+rep.Count(Warning) == 0 {
+	if err != nil || in.whole == nil || rep.Count(Error) == 0 && (!opts.Steps || rep.Count(Warning) == 0) {
 		return rep, err
 	}
 	// Something is to be told, with the step that brought it, and what the cache
