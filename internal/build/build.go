@@ -237,11 +237,7 @@ func (r Request) recording(n Nativeness) Request {
 	}
 	labels := map[string]string{}
 	maps.Copy(labels, r.Labels)
-	steps := fmt.Sprintf("%d steps", len(n.Emulated))
-	if len(n.Emulated) == 1 {
-		steps = "1 step"
-	}
-	labels[LabelEmulated] = fmt.Sprintf("%s of %s on %s", steps, n.Target, n.Worker)
+	labels[LabelEmulated] = fmt.Sprintf("%s of %s on %s", n.Emulation(), n.Target, n.Worker)
 	r.Labels = labels
 	return r
 }

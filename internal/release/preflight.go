@@ -326,7 +326,8 @@ func (r *Run) checkEngine(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(n.Emulated) > 0 {
-		return fmt.Sprintf("%s is allowed to emulate %d steps for %s", n.Worker, len(n.Emulated), r.Build.Platform), nil
+		r.note("preflight", event.Warn, fmt.Sprintf("building for %s on %s emulates %s, as is allowed: what programs install then may crash on ECS", n.Target, n.Worker, n.Emulation()))
+		return "emulates " + n.Emulation() + " for " + n.Target, nil
 	}
 	return "builds natively for " + r.Build.Platform, nil
 }
