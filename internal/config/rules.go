@@ -161,9 +161,9 @@ func (filled) judge(s string) error {
 }
 
 // glob takes a path with the wildcards of path.Match, and "**" for folders.
-func glob(s string) error {
-	if strings.TrimSpace(s) == "" {
-		return errors.New("must not be empty")
+var glob rule = ruleFunc(func(s string) error {
+	if err := notBlank.judge(s); err != nil {
+		return err
 	}
 	for part := range strings.SplitSeq(s, "/") {
 		if _, err := path.Match(part, ""); err != nil {
@@ -171,7 +171,7 @@ func glob(s string) error {
 		}
 	}
 	return nil
-}
+})
 
 func notEmpty(n int) error {
 	if n == 0 {
