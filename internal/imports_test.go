@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/notify":        {"internal/event", "internal/redact"},
 	"internal/trial":         {"internal/engine", "internal/event"},
 	"internal/health":        {"internal/event"},
+	"internal/onetask":       {"internal/event", "internal/health"},
 	"internal/config":        {"internal/event", "internal/nearest", "internal/redact"},
 	"internal/output":        {"internal/event", "internal/nearest", "internal/redact"},
 	"internal/scan":          {"internal/event", "internal/scan/layer", "internal/scan/native", "internal/scan/rootfs"},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	"internal/scan/layer":    {"internal/scan/native"},
 	"internal/scan/rootfs":   {"internal/scan/layer"},
 	"internal/scan/scantest": {},
-	"internal/release":       {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/image", "internal/nearest", "internal/scan", "internal/taskdef", "internal/trial"},
+	"internal/release":       {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/iam", "internal/image", "internal/nearest", "internal/onetask", "internal/scan", "internal/taskdef", "internal/trial"},
 }
 
 // sandboxMay is what the packages of the sandbox may import besides each other:

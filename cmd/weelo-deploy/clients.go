@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
@@ -52,6 +53,7 @@ func openClients(ctx context.Context, p place) (release.Clients, string, error) 
 		ECS: ecs.NewFromConfig(cfg),
 		ECR: ecr.NewFromConfig(cfg),
 		Log: cloudwatchlogs.NewFromConfig(cfg),
+		IAM: iam.NewFromConfig(cfg),
 		WhoAmI: func(ctx context.Context) (string, string, error) {
 			if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 				return "", "", noCredentials(err)

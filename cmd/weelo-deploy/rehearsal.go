@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +50,19 @@ func rehearsalEnvironment(set release.Settings, file string) (map[string]string,
 		env[strings.TrimSpace(k)] = v
 	}
 	return env, lines.Err()
+}
+
+// rehearsalBefore are the before-tasks with no value of the real configuration: those
+// that env has, and placeholders. They run in the sandbox, and reach nothing outside.
+func rehearsalBefore(tasks []release.BeforeTask, env map[string]string) []release.BeforeTask {
+	out := slices.Clone(tasks)
+	for i, b := range out {
+		out[i].Environment = map[string]string{}
+		for name := range b.Environment {
+			out[i].Environment[name] = cmp.Or(env[name], placeholder)
+		}
+	}
+	return out
 }
 
 // rehearsalSeed is a sandbox in which the service exists and serves revision 1,

@@ -326,6 +326,7 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	if err != nil {
 		return nil, nil, errors.Join(err, closing())
 	}
+	set.BeforeTasks = rehearsalBefore(set.BeforeTasks, env)
 	set.Repository, set.Environment, set.Secrets, set.Rehearsal = name, env, nil, true
 	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached"})
 	return release.New(set, clients, s.out, s.app.now), func() { s.app.closeSandbox(closing) }, nil

@@ -235,9 +235,8 @@ func (r Request) recording(n Nativeness) Request {
 	if len(n.Emulated) == 0 {
 		return r
 	}
-	labels := map[string]string{}
+	labels := map[string]string{labelEmulated: fmt.Sprintf("%d steps of %s on %s", len(n.Emulated), n.Target, n.Worker)}
 	maps.Copy(labels, r.Labels)
-	labels[LabelEmulated] = fmt.Sprintf("%s of %s on %s", n.Emulation(), n.Target, n.Worker)
 	r.Labels = labels
 	return r
 }

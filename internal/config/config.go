@@ -95,14 +95,8 @@ type BuildSecret struct {
 
 // Verify says how the image is looked at before it is pushed.
 type Verify struct {
-	Trial Trial   `yaml:"trial"`
-	Allow []Allow `yaml:"allow"` // files whose findings are accepted
-}
-
-// Allow accepts what is found of files. A text alone is a Path.
-type Allow struct {
-	Path   string `yaml:"path" also:"alone"` // glob
-	Reason string `yaml:"reason"`            // why, for whoever reads the report
+	Trial Trial    `yaml:"trial"`
+	Allow []string `yaml:"allow"` // files whose findings are accepted
 }
 
 // Trial is the container that is started once before the push.
@@ -132,9 +126,12 @@ type Release struct {
 
 // BeforeTask is a one-off task on the new revision, before the service changes.
 type BeforeTask struct {
-	Command     []string      `yaml:"command"`
-	Timeout     time.Duration `yaml:"timeout"`
-	OnInterrupt string        `yaml:"onInterrupt"` // leave or stop
+	Name        string            `yaml:"name"`      // default: the command
+	Container   string            `yaml:"container"` // default: task.container
+	Command     []string          `yaml:"command"`
+	Environment map[string]string `yaml:"environment"` // besides the definition's
+	Timeout     time.Duration     `yaml:"timeout"`     // default 1h
+	OnInterrupt string            `yaml:"onInterrupt"` // leave (default) or stop
 }
 
 // Checks are made on the live service after the deployment.

@@ -26,6 +26,10 @@ func (c *Config) fillDefaults() {
 	r.Tolerate = cmp.Or(r.Tolerate, "0")
 	r.Rollback = cmp.Or(r.Rollback, "on-failure")
 	r.Backstop = cmp.Or(r.Backstop, "enforce")
+	for i := range r.Before {
+		r.Before[i].Timeout = cmp.Or(r.Before[i].Timeout, time.Hour)
+		r.Before[i].OnInterrupt = cmp.Or(r.Before[i].OnInterrupt, "leave")
+	}
 }
 
 // absolutePaths makes every path absolute: those of the file start from its

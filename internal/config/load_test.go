@@ -67,7 +67,7 @@ func TestLoad_everyKey(t *testing.T) {
 			Secrets:     map[string]string{"DATABASE_URL": "arn:aws:secretsmanager:ap-south-1:318774499084:secret:db"},
 		},
 		Release: Release{
-			Before:  []BeforeTask{{Command: []string{"npx", "prisma", "migrate", "deploy"}, Timeout: 5 * time.Minute}},
+			Before:  []BeforeTask{{Command: []string{"npx", "prisma", "migrate", "deploy"}, Timeout: 5 * time.Minute, OnInterrupt: "leave"}},
 			Timeout: 15 * time.Minute, Bake: 0, Tolerate: "2", Rollback: "never", Backstop: "keep", RequireClean: true,
 		},
 		Checks: Checks{
@@ -93,14 +93,6 @@ func TestLoad_contextsAndCaches(t *testing.T) {
 	}
 	if d := cmp.Diff([][]string{{"weelo/cache"}, {"inline"}}, [][]string{got.CacheFrom, got.CacheTo}); d != "" {
 		t.Errorf("CacheFrom, CacheTo (-want +got):\n%s", d)
-	}
-}
-
-func TestLoad_allowWithAndWithoutReason(t *testing.T) {
-	got := load(t, "verify: {allow: [\"*.node\", {path: /app/x, reason: \"nobody loads it\"}]}\n", Options{}).Verify.Allow
-	want := []Allow{{Path: "*.node"}, {Path: "/app/x", Reason: "nobody loads it"}}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("Allow (-want +got):\n%s", d)
 	}
 }
 
@@ -280,7 +272,6 @@ func TestConfig_Unsupported(t *testing.T) {
 		got = append(got, f.Message)
 	}
 	want := []string{
-		"weelo-deploy.yaml:22:3: release.before is not supported by this version",
 		"weelo-deploy.yaml:30:3: checks.http is not supported by this version",
 		"weelo-deploy.yaml:31:3: checks.logs is not supported by this version",
 		"--on: build.on: codebuild:… is not supported by this version",

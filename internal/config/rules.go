@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,11 +46,12 @@ var rules = map[string]rule{
 	"build.cacheTo[]":              oneOf("inline"),
 	"build.on":                     buildOn,
 	"verify.trial.seconds":         between(1, 600),
-	"verify.allow[].path":          glob,
-	"verify.allow[].reason":        notBlank,
+	"verify.allow[]":               notBlank,
 	"task.container":               like(`^[A-Za-z0-9_-]{1,255}$`, "a container's name"),
 	"task.secrets.*":               notBlank,
 	"task.base":                    oneOf("current", "latest"),
+	"release.before[].name":        like(`^[A-Za-z0-9][A-Za-z0-9 ._:/@+=-]{0,59}$`, "a name of at most 60 letters, digits, spaces and . _ : / @ + = -"),
+	"release.before[].container":   like(`^[A-Za-z0-9_-]{1,255}$`, "a container's name"),
 	"release.before[].timeout":     atLeast(time.Second),
 	"release.before[].onInterrupt": oneOf("leave", "stop"),
 	"release.timeout":              atLeast(time.Second),
@@ -159,19 +159,6 @@ func (filled) judge(s string) error {
 	}
 	return nil
 }
-
-// glob takes a path with the wildcards of path.Match, and "**" for folders.
-var glob rule = ruleFunc(func(s string) error {
-	if err := notBlank.judge(s); err != nil {
-		return err
-	}
-	for part := range strings.SplitSeq(s, "/") {
-		if _, err := path.Match(part, ""); err != nil {
-			return want("a glob such as /app/**/*.node", s)
-		}
-	}
-	return nil
-})
 
 func notEmpty(n int) error {
 	if n == 0 {

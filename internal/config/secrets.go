@@ -15,6 +15,11 @@ func hideSecrets(src *source, n *node) {
 	hideURLs(src, n.get("notify"))
 	src.hide(n.get("task").get("environment"))
 	src.hide(n.get("verify").get("trial").get("env"))
+	if before := n.get("release").get("before"); before != nil {
+		for _, item := range before.items {
+			src.hide(item.get("environment"))
+		}
+	}
 	if args := n.get("build").get("args"); args != nil {
 		for _, p := range args.pairs {
 			if redact.SecretName(p.key) {
@@ -50,7 +55,11 @@ func (c *Config) SecretValues() []string {
 		}
 		out = append(out, passwordOf(v)...)
 	}
-	for _, env := range []map[string]string{c.Task.Environment, c.Verify.Trial.Env} {
+	environments := []map[string]string{c.Task.Environment, c.Verify.Trial.Env}
+	for _, b := range c.Release.Before {
+		environments = append(environments, b.Environment)
+	}
+	for _, env := range environments {
 		for name, v := range env {
 			if redact.SecretName(name) || !c.plain(v) {
 				out = append(out, v)

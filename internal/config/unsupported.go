@@ -11,7 +11,7 @@ import (
 // unsupported are the keys that are understood but that this version cannot
 // honour.
 var unsupported = []string{
-	"release.before", "checks.http", "checks.logs",
+	"checks.http", "checks.logs",
 }
 
 // Unsupported reports everything that is configured and that this version does

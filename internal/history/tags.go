@@ -27,6 +27,7 @@ type Keys struct {
 	Code     string // the failure code, beside a failed outcome
 	Backstop string // what the service's circuit breaker was before the run
 	Wishes   string // what was asked of the run that ECS does not show
+	Before   string // the before-tasks that the run puts before its deployment
 }
 
 // KeysOf are the keys for a service. AWS limits keys to 128 characters; longer
@@ -40,7 +41,7 @@ func KeysOf(cluster, service string) Keys {
 		sum := sha256.Sum256([]byte(k))
 		return k[:128-17] + "-" + hex.EncodeToString(sum[:8])
 	}
-	return Keys{Outcome: of(""), Run: of(":run"), By: of(":by"), Code: of(":code"), Backstop: of(":backstop"), Wishes: of(":wishes")}
+	return Keys{Outcome: of(""), Run: of(":run"), By: of(":by"), Code: of(":code"), Backstop: of(":backstop"), Wishes: of(":wishes"), Before: of(":before")}
 }
 
 // Wishes that a run records, so that whoever goes on with it honours them.
@@ -73,6 +74,7 @@ type Outcome struct {
 // Tags are our tags on one revision, as far as they speak of one service.
 type Tags struct {
 	Run, After, By, Code, Backstop string
+	Before                         string // names of before-tasks
 	Wishes                         []string
 	Outcome                        Outcome // its Kind is empty when there is none or it cannot be read
 
@@ -99,7 +101,7 @@ func OutcomeValue(o Outcome) string {
 func ParseTags(tags map[string]string, cluster, service string) Tags {
 	k := KeysOf(cluster, service)
 	t := Tags{
-		By: tags[k.By], Code: tags[k.Code], Backstop: tags[k.Backstop], Wishes: strings.Fields(tags[k.Wishes]),
+		By: tags[k.By], Code: tags[k.Code], Backstop: tags[k.Backstop], Before: tags[k.Before], Wishes: strings.Fields(tags[k.Wishes]),
 		Outcome: parseOutcome(tags[k.Outcome]), Commit: tags[KeyCommit], CopyOf: tags[KeyCopyOf],
 	}
 	if words := strings.Fields(tags[k.Run]); len(words) > 0 {

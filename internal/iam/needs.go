@@ -106,7 +106,8 @@ func (l *list) passRoles(stage string, p Plan) {
 
 func (l *list) beforeTasks(p Plan) {
 	l.put(Need{Stage: "before-tasks", Condition: p.inCluster()}, []string{p.definitions()}, []string{"ecs:RunTask"})
-	l.add("before-tasks", []string{p.tasks()}, "ecs:TagResource", "ecs:DescribeTasks")
+	l.put(Need{Stage: "before-tasks", Condition: p.inCluster()}, anything, []string{"ecs:ListTasks"})
+	l.add("before-tasks", []string{p.tasks()}, "ecs:DescribeTasks")
 	l.may("before-tasks", "a before-task that must be stopped goes on", []string{p.tasks()}, "ecs:StopTask")
 }
 

@@ -46,7 +46,7 @@ func TestNeeds_namesResourcesAsIAMKnowsThem(t *testing.T) {
 		"ecs:ListTasks":                {"* " + ecs + "cluster/weelocluster"},
 		"ecs:RegisterTaskDefinition":   {ecs + "task-definition/weelobackendtask:*"},
 		"ecs:DescribeTaskDefinition":   {"*"},
-		"ecs:TagResource":              {ecs + "task-definition/weelobackendtask:*", ecs + "task/weelocluster/*"},
+		"ecs:TagResource":              {ecs + "task-definition/weelobackendtask:*"},
 		"ecs:RunTask":                  {ecs + "task-definition/weelobackendtask:* " + ecs + "cluster/weelocluster"},
 		"ecr:GetAuthorizationToken":    {"*"},
 		"ecr:PutImage":                 {"arn:aws:ecr:ap-south-1:318774499084:repository/weelo-backend"},

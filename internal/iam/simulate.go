@@ -102,7 +102,10 @@ func (q *question) simulate(ctx context.Context, api Simulator, principal string
 			return unanswered(err, "iam:SimulatePrincipalPolicy")
 		}
 		for _, r := range out.EvaluationResults {
-			q.denied[aws.ToString(r.EvalActionName)] = r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed
+			// A policy with a condition on what only a real call has (its address, MFA, a
+			// principal's tag) may allow it all the same.
+			open := r.EvalDecision == types.PolicyEvaluationDecisionTypeImplicitDeny && len(r.MissingContextValues) > 0
+			q.denied[aws.ToString(r.EvalActionName)] = r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed && !open
 		}
 		in.Marker = nil
 		if out.IsTruncated {

@@ -21,6 +21,7 @@ type account struct {
 	fails   string // error code of every simulation
 	roleErr string // error code of GetRole
 	path    string // of every role
+	wants   string // a context key that only a real call has, for what is denied
 
 	mu     sync.Mutex
 	asked  map[string]bool // principals
@@ -45,6 +46,9 @@ func (a *account) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePri
 	out := &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []types.EvaluationResult{{
 		EvalActionName: &in.ActionNames[n], EvalResourceName: &in.ResourceArns[0], EvalDecision: decision,
 	}}}
+	if a.wants != "" {
+		out.EvaluationResults[0].MissingContextValues = []string{a.wants}
+	}
 	if n+1 < len(in.ActionNames) {
 		out.IsTruncated, out.Marker = true, aws.String(strings.Repeat("x", n+1))
 	}
@@ -92,6 +96,16 @@ func TestDenied_namesWhatThePoliciesDoNotAllow(t *testing.T) {
 	want := map[string]bool{"ecs:cluster=arn:aws:ecs:ap-south-1:318774499084:cluster/weelocluster": true, "iam:PassedToService=ecs-tasks.amazonaws.com": true}
 	if d := cmp.Diff(want, a.values); d != "" {
 		t.Errorf("context (-want +got):\n%s", d)
+	}
+}
+
+func TestDenied_leavesOpenWhatOnlyARealCallCanTell(t *testing.T) {
+	a := newAccount()
+	a.denies = []string{"ecs:UpdateService arn:aws:ecs:ap-south-1:318774499084:service/weelocluster/backend"}
+	a.wants = "aws:SourceIp"
+	got, err := Denied(t.Context(), a, user, Needs(everything()))
+	if err != nil || len(got) != 0 {
+		t.Errorf("Denied = %v, %v, want nothing: the policy asks for the caller's address", got, err)
 	}
 }
 

@@ -90,6 +90,9 @@ func (r *Run) record() map[string]string {
 	if by := history.Value(r.By); by != "" {
 		set[k.By] = by
 	}
+	if names := history.Value(strings.Join(r.beforeNames(), " / ")); names != "" {
+		set[k.Before] = names
+	}
 	var wishes []string
 	if r.NoRollback || r.NeverRollBack {
 		wishes = append(wishes, history.WishNoRollback)
@@ -138,7 +141,7 @@ func (r *Run) earlierRecord(arn string) map[string]string {
 	t, k := r.pre.ledger.Tags[arn], r.keys()
 	was := map[string]string{}
 	for key, value := range map[string]string{
-		k.Run: history.RunValue(t.Run, t.After), k.By: t.By, k.Wishes: strings.Join(t.Wishes, " "), k.Backstop: t.Backstop,
+		k.Run: history.RunValue(t.Run, t.After), k.By: t.By, k.Wishes: strings.Join(t.Wishes, " "), k.Backstop: t.Backstop, k.Before: t.Before,
 	} {
 		if value != "" {
 			was[key] = value

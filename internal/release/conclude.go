@@ -140,7 +140,7 @@ func (r *Run) failed(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := afterwards(ctx) // what is left is to record how it ended
 	defer cancel()
-	f := r.explain(ctx, v).Failure
+	f := r.explain(ctx, v).Failure.See(r.effects()...)
 	goal := history.Name(r.goal.TaskDefinition)
 	switch {
 	case err != nil && r.goingBack:

@@ -55,6 +55,7 @@ func (r *Run) interrupt(ctx context.Context) {
 	f.Stage = stage
 	r.result.Failure = f
 	if r.deployed == nil {
+		r.interruptBefore(ctx, f)
 		r.dropUnused(ctx)
 		if r.unsure {
 			f.See("UpdateService was sent and not answered: the deployment may begin all the same").Try(r.command("watch"), r.command("status"))
@@ -141,7 +142,7 @@ func (r *Run) oneCallBack(ctx context.Context, f *event.Failure) {
 	case ret == nil:
 		f.See("another deployment took over; nothing was rolled back").Try(r.command("status"))
 	default:
-		f.See("the rollback to "+history.Name(r.goal.TaskDefinition)+" was started and goes on in ECS").Try(r.command("watch"), r.command("status"))
+		f.See("the rollback to "+history.Name(r.goal.TaskDefinition)+" was started and goes on in ECS").See(r.effects()...).Try(r.command("watch"), r.command("status"))
 	}
 }
 

@@ -48,6 +48,9 @@ func (r *Run) plan(ctx context.Context) (string, error) {
 	say := func(text string) { r.note("plan", event.Info, text) }
 	say("image: " + how)
 	r.out.In("plan")(event.Diff{From: r.pre.base.Name(), To: "next", Lines: taskdef.Diff(r.pre.base, next)})
+	for _, text := range r.plannedBefore() {
+		say(text)
+	}
 	if r.pre.replaces != "" {
 		say("deploy: replaces the deployment in progress " + r.pre.replaces)
 	}

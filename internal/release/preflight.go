@@ -20,7 +20,7 @@ import (
 // preflight is what the first stage found. Everything in it was read, nothing
 // was written.
 type preflight struct {
-	account          string
+	account, caller  string
 	service          types.Service
 	ledger           history.Ledger
 	current          *taskdef.Definition // the service's task definition
@@ -94,7 +94,7 @@ func (r *Run) identify(ctx context.Context, emit event.Emit) error {
 		err = event.Fail(event.CodeWrongAccount, fmt.Sprintf("the credentials belong to account %s, the configuration wants %s", account, r.Account)).
 			Hint("choose the right profile (AWS_PROFILE), or correct account in weelo-deploy.yaml").Try("aws sts get-caller-identity")
 	}
-	r.pre.account = account
+	r.pre.account, r.pre.caller = account, caller
 	report(emit, "identity", "account "+account+" as "+history.Short(caller), err)
 	return err
 }
@@ -121,6 +121,9 @@ func (r *Run) checkService(ctx context.Context) (string, error) {
 		r.note("preflight", event.Warn, n)
 	}
 	if err := errors.Join(r.chooseTarget(ctx), r.chooseBase(ctx)); err != nil {
+		return "", err
+	}
+	if err := r.checkBeforeTasks(); err != nil {
 		return "", err
 	}
 	return Serves(r.pre.service), nil
@@ -321,13 +324,8 @@ func (r *Run) checkEngine(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n, err := builder.Check(ctx, r.Build)
-	if err != nil {
+	if _, err := builder.Check(ctx, r.Build); err != nil {
 		return "", err
-	}
-	if len(n.Emulated) > 0 {
-		r.note("preflight", event.Warn, fmt.Sprintf("building for %s on %s emulates %s, as is allowed: what programs install then may crash on ECS", n.Target, n.Worker, n.Emulation()))
-		return "emulates " + n.Emulation() + " for " + n.Target, nil
 	}
 	return "builds natively for " + r.Build.Platform, nil
 }

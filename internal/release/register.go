@@ -53,6 +53,9 @@ func (r *Run) register(ctx context.Context) (string, error) {
 		return "", skip(r.pre.base.Name() + " has this image already")
 	}
 	r.out.In("register")(event.Diff{From: r.pre.base.Name(), To: "next", Lines: taskdef.Diff(r.pre.base, next)})
+	if earlier := r.unfinished(ctx, next); earlier != nil {
+		return r.takeOver(earlier), nil
+	}
 	made, err := taskdef.Client{API: r.ECS}.Register(ctx, next, r.ownTags())
 	if err != nil {
 		return "", r.registerError(err)
@@ -91,11 +94,14 @@ func (r *Run) ownTags() []taskdef.Tag {
 // so that the newest revision of the family stays a proven one. What cannot be
 // taken back is told. Not when ECS may have taken the deployment all the same.
 func (r *Run) dropUnused(ctx context.Context) {
-	if !r.registered || r.deployed != nil || r.unsure || r.KeepFailed {
+	if !r.registered || r.deployed != nil || r.unsure || r.KeepFailed || r.before.keep {
 		return
 	}
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
+	if r.before.takenOver && r.deployedMeanwhile(ctx) {
+		return
+	}
 	name := r.next.Name()
 	if err := (taskdef.Client{API: r.ECS}).Deregister(ctx, r.next.ARN()); err != nil {
 		r.note("register", event.Warn, fmt.Sprintf("%s was registered, is not deployed, and could not be deregistered: %v", name, err))

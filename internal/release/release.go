@@ -15,7 +15,6 @@ package release
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -26,8 +25,9 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/history"
+	"github.com/weelo/weelo-deploy/internal/iam"
 	"github.com/weelo/weelo-deploy/internal/image"
-	"github.com/weelo/weelo-deploy/internal/scan"
+	"github.com/weelo/weelo-deploy/internal/onetask"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
 	"github.com/weelo/weelo-deploy/internal/trial"
 )
@@ -40,6 +40,7 @@ type ECS interface {
 	DescribeServiceRevisions(context.Context, *ecs.DescribeServiceRevisionsInput, ...func(*ecs.Options)) (*ecs.DescribeServiceRevisionsOutput, error)
 	ListServices(context.Context, *ecs.ListServicesInput, ...func(*ecs.Options)) (*ecs.ListServicesOutput, error)
 	ListClusters(context.Context, *ecs.ListClustersInput, ...func(*ecs.Options)) (*ecs.ListClustersOutput, error)
+	onetask.ECS
 	UpdateService(context.Context, *ecs.UpdateServiceInput, ...func(*ecs.Options)) (*ecs.UpdateServiceOutput, error)
 	StopServiceDeployment(context.Context, *ecs.StopServiceDeploymentInput, ...func(*ecs.Options)) (*ecs.StopServiceDeploymentOutput, error)
 }
@@ -62,7 +63,6 @@ type Builder interface {
 type Registry interface {
 	Describe(ctx context.Context, ref string, want image.Platform) (image.Description, error)
 	Pin(ctx context.Context, repository, digest string) (tag string, err error)
-	Blob(ctx context.Context, repository, digest string) (io.ReadCloser, error)
 }
 
 // Clients are the ways to the outside. The ones that are functions are opened
@@ -71,6 +71,7 @@ type Clients struct {
 	ECS ECS
 	ECR image.ECRAPI
 	Log health.Logs
+	IAM iam.Simulator // nil: nobody is asked what the caller may do
 	// WhoAmI answers the account and the ARN of the caller.
 	WhoAmI func(context.Context) (account, arn string, err error)
 	// OpenEngine connects to the Docker engine and to a builder on it.
@@ -116,11 +117,12 @@ type Settings struct {
 	MoveTag bool // also a tag that the serving revision or the rollback target names
 	NoTrial bool // do not start the image once before the push
 	Trial   Trial
-	Allow   []scan.Rule // files whose findings are accepted (verify.allow)
+	Allow   []string // globs of files whose findings are accepted (verify.allow)
 
 	Container            string
 	Environment, Secrets map[string]string
 	Base                 string // "", "current" or "latest"
+	BeforeTasks          []BeforeTask
 
 	Timeout, Bake time.Duration
 	Tolerate      health.Tolerance
@@ -139,6 +141,7 @@ type Settings struct {
 	By            string
 	RunID         string
 	Pace          health.Pace
+	TaskPace      onetask.Pace // of before-tasks
 }
 
 // Run is one release: its settings, its clients and what its stages have found.
@@ -160,6 +163,7 @@ type Run struct {
 	registered bool                // stage 5 made a new revision
 	noted      map[string]string   // this run's record, as the revision's tags have it
 	goal       *goal               // stage 5: what a rollback deploys
+	before     beforeState         // stage 6
 	unchanged  bool
 	deployed   *deployed // stage 7
 	verdict    *health.Verdict

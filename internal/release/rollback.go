@@ -75,6 +75,9 @@ func (r *Run) rollbackPreflight(ctx context.Context) (string, error) {
 	if err := r.takeTarget(ctx, target); err != nil {
 		return "", err
 	}
+	for _, text := range r.effectsSince(target.TaskDefinition) {
+		r.note("preflight", event.Warn, text)
+	}
 	return fmt.Sprintf("from %s back to %s (%s)", history.Name(r.back.from), history.Name(target.TaskDefinition), target.Why), nil
 }
 

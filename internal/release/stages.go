@@ -31,7 +31,7 @@ var releaseStages = []stage{
 	{name: "verify", run: (*Run).verify},
 	{name: "push", run: (*Run).push, change: true},
 	{name: "register", run: (*Run).register, change: true},
-	{name: "before-tasks", run: notConfigured, change: true},
+	{name: "before-tasks", run: (*Run).runBeforeTasks, change: true},
 	{name: "deploy", run: (*Run).deploy, change: true},
 	{name: "watch", run: (*Run).watch, change: true, ahead: true},
 	{name: "checks", run: notConfigured, change: true, ahead: true},
@@ -126,6 +126,7 @@ func (r *Run) end(i, total int, st stage, status event.Status, text string, took
 func (r *Run) refuse(ctx context.Context, stage string, err error) {
 	r.dropUnused(ctx)
 	Refuse(&r.result, stage, err)
+	r.stoppedAfterBefore()
 	if r.pre.service.ServiceName != nil {
 		r.result.ServingNow, r.result.Serving = Serves(r.pre.service), ServingARN(r.pre.service)
 	}
@@ -137,6 +138,7 @@ func (r *Run) refuse(ctx context.Context, stage string, err error) {
 func (r *Run) leaveUnsure(ctx context.Context, stage string, err error) {
 	Refuse(&r.result, stage, err)
 	r.result.Outcome, r.result.ExitCode = event.FailedRun, event.ExitUnhealthy
+	r.result.Failure.See(r.effects()...)
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	r.serving(ctx)

@@ -101,9 +101,7 @@ func wantLines(t *testing.T, r scan.Report, want ...string) {
 	t.Helper()
 	if d := cmp.Diff(append([]string{}, want...), lines(r)); d != "" {
 		var b strings.Builder
-		for _, f := range r.Findings {
-			fmt.Fprintln(&b, strings.Join(f.Lines(), "\n    "))
-		}
+		r.WriteText(&b)
 		t.Errorf("findings (-want +got):\n%s\n%s", d, b.String())
 	}
 }
