@@ -26,7 +26,8 @@ func newBuildCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "build", Short: "Build and verify the image; push nothing", Args: noArgs,
 		Long: `build makes the image as release would and verifies it, and leaves it in the
-local engine under --name. stdout carries the image's id.`,
+local engine under --name, also when its binaries are refused. stdout carries the
+image's id.`,
 		Example: "  weelo-deploy build --name weelo-backend:local\n  weelo-deploy release --image weelo-backend:local --tag v1.0.9",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runBuild(cmd.Context(), cmd, &f)
@@ -58,56 +59,56 @@ func (a *app) runBuild(ctx context.Context, cmd *cobra.Command, f *buildFlags) e
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
 	s.beat(beating)
-	id, err := s.build(ctx, f)
-	if err != nil {
-		return s.refuse(interruptOr(ctx, err))
+	res := event.Result{Command: "build", Outcome: event.Verified, Stages: []event.StageOutcome{}}
+	if err := s.build(ctx, f, &res); err != nil {
+		return s.refuseAs(res, interruptOr(ctx, err))
 	}
-	res := event.Result{Command: "build", Outcome: event.Verified, Image: id, Stages: []event.StageOutcome{}}
 	s.out.In("")(res)
 	if s.mode != output.JSON {
-		fmt.Fprintln(a.stdout, id)
+		fmt.Fprintln(a.stdout, res.Image)
 	}
 	return nil
 }
 
-func (s *session) build(ctx context.Context, f *buildFlags) (string, error) {
+// build makes the image and judges it, and fills the result as far as it gets.
+func (s *session) build(ctx context.Context, f *buildFlags, res *event.Result) error {
 	c := s.config
-	name := f.name
-	if name == "" {
-		name = defaultName(c.Image.Repository)
-	}
 	src, err := build.ReadSource(ctx, c.Dir)
 	if err != nil && !errors.Is(err, build.ErrNoGit) {
-		return "", err
+		return err
 	}
 	req := buildRequest(c, src, f.noCache, f.pull)
-	req.Name = name
+	if req.Name = f.name; req.Name == "" {
+		req.Name = defaultName(c.Image.Repository)
+	}
 	want, err := image.ParsePlatform(req.Platform)
 	if err != nil {
-		return "", event.Fail(event.CodeConfig, "build.platform").Because(err)
+		return event.Fail(event.CodeConfig, "build.platform").Because(err)
 	}
 	e, err := openEngine(c.Build.On)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer e.Close()
 	builder := build.New(e)
 	if _, err := builder.Check(ctx, req); err != nil {
-		return "", err
+		return err
 	}
 	if err := build.RunBefore(ctx, c.Dir, c.Build.Before, s.out.In("build")); err != nil {
-		return "", err
+		return err
 	}
-	res, err := builder.Build(ctx, req, s.out.In("build"))
+	made, err := builder.Build(ctx, req, s.out.In("build"))
 	if err != nil {
-		return "", err
+		return err
 	}
-	local, err := image.VerifyLocal(ctx, e, res.ImageID, []image.Requirement{{Platform: want, From: "build.platform"}})
+	res.Image, res.Emulated = made.ImageID, made.Emulated
+	local, err := image.VerifyLocal(ctx, e, made.ImageID, []image.Requirement{{Platform: want, From: "build.platform"}})
 	if err != nil {
-		return "", err
+		return err
 	}
-	s.out.In("verify")(event.Note{Level: event.Info, Text: fmt.Sprintf("built %s for %s as %s, %d of %d steps cached", local.ID, local.Platform, name, res.Cached, res.Steps)})
-	return local.ID, nil
+	s.out.In("verify")(event.Note{Level: event.Info, Text: fmt.Sprintf("built %s for %s as %s, %d of %d steps cached", local.ID, local.Platform, req.Name, made.Cached, made.Steps)})
+	res.Binaries, err = s.lookInside(ctx, inEngine(e, local), local.ConfigDigest, want)
+	return err
 }
 
 func defaultName(repository string) string {

@@ -50,7 +50,11 @@ func (a *app) outputMode() string {
 
 // refuse ends the session with an error that came before the work began.
 func (s *session) refuse(err error) error {
-	res := event.Result{Command: s.command, Stages: []event.StageOutcome{}}
+	return s.refuseAs(event.Result{Command: s.command, Stages: []event.StageOutcome{}}, err)
+}
+
+// refuseAs ends the session with a result that says what was found until then.
+func (s *session) refuseAs(res event.Result, err error) error {
 	if s.config != nil {
 		res.Cluster, res.Service = s.config.Cluster, s.config.Service
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/release"
+	"github.com/weelo/weelo-deploy/internal/scan"
 )
 
 // overrides are the configuration values that flags set.
@@ -79,7 +80,7 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 		Timeout: c.Release.Timeout, Bake: c.Release.Bake, Tolerate: tolerate,
 		NoRollback: f.noRollback, NeverRollBack: c.Release.Rollback == "never", Backstop: c.Release.Backstop != "keep",
 		Wait: f.wait, WaitTimeout: f.waitTimeout, Supersede: f.supersede, Redeploy: f.redeploy, Rebuild: f.rebuild,
-		MoveTag: f.moveTag, NoTrial: f.noTrial, Allow: c.Verify.Allow, Trial: release.Trial{Seconds: c.Verify.Trial.Seconds, Env: c.Verify.Trial.Env},
+		MoveTag: f.moveTag, NoTrial: f.noTrial, Allow: allowed(c.Verify.Allow), Trial: release.Trial{Seconds: c.Verify.Trial.Seconds, Env: c.Verify.Trial.Env},
 		RequireClean: c.Release.RequireClean, KeepFailed: f.keepFailed,
 		OnInterrupt: release.OnInterrupt(f.onInterrupt), Terminal: s.app.interactive(), By: s.app.who(), RunID: strings.ToLower(rand.Text()[:12]),
 	}
@@ -100,11 +101,20 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 	return set, nil
 }
 
+// allowed are the rules of verify.allow.
+func allowed(list []config.Allow) []scan.Rule {
+	var rules []scan.Rule
+	for _, a := range list {
+		rules = append(rules, scan.Rule{Path: a.Path, Reason: a.Reason})
+	}
+	return rules
+}
+
 // tags are the templates expanded. A released image that is in the repository
 // already needs none; whether it is, verify finds out, and the push of one without
 // a tag is refused.
 func (s *session) tags(f *releaseFlags, src build.Source) ([]string, error) {
-	tags, err := s.config.ExpandTags(config.Vars{GitSHA: src.Commit, GitBranch: src.Branch})
+	tags, err := s.config.ExpandTags(config.Vars{GitSHA: src.Commit, GitBranch: src.Branch, Suffix: src.TagSuffix()})
 	if err != nil && f.image != "" && len(f.tags) == 0 {
 		return nil, nil
 	}

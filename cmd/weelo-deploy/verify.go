@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"regexp"
 	"strings"
 
@@ -13,17 +15,23 @@ import (
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/scan"
 )
 
 // verifyFlags are the flags of verify.
-type verifyFlags struct{ platform, as, name string }
+type verifyFlags struct {
+	platform, as, name string
+	platformOnly       bool
+}
 
 func newVerifyCommand(a *app) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use: "verify IMAGE", Short: "Judge an image's platform, wherever it is", Args: oneArg("IMAGE", false),
-		Long: `verify judges an image as release would before it pushes: index, manifest and
-config must all say the platform that the target runs. IMAGE is one of
+		Use: "verify IMAGE", Short: "Judge an image: its platform and its binaries, wherever it is", Args: oneArg("IMAGE", false),
+		Long: `verify judges an image as release would before it pushes. Index, manifest and
+config must all say the platform that the target runs. Then it looks inside: the
+program that starts, what it links, and the native add-ons that it will load must
+be for that platform and for the image's own C library. IMAGE is one of
 
   a reference in the local engine         weelo-backend:local
   a reference in a registry               HOST/weelo-backend:latest
@@ -32,7 +40,10 @@ config must all say the platform that the target runs. IMAGE is one of
 
 An archive is what docker save writes, or an OCI layout packed with tar; it may be
 compressed with gzip or zstd. A path that exists, and is a layout or an archive,
-goes before a reference; the local engine goes before a registry.`,
+goes before a reference; the local engine goes before a registry.
+
+The image is not started: release does that. verify.allow of the configuration
+accepts files, and --json has every finding in the result's member binaries.`,
 		Example: `  weelo-deploy verify weelo-backend:local
   weelo-deploy verify 318774499084.dkr.ecr.ap-south-1.amazonaws.com/weelo-backend:latest
   weelo-deploy verify image.tar --platform linux/amd64
@@ -44,6 +55,7 @@ goes before a reference; the local engine goes before a registry.`,
 	cmd.Flags().StringVar(&f.platform, "platform", "", "the `OS/ARCH` it has to be for (default: build.platform, or linux/amd64)")
 	cmd.Flags().StringVar(&f.as, "as", "", "what IMAGE is: local, registry, layout or tar `KIND` (default: found out)")
 	cmd.Flags().StringVar(&f.name, "name", "", "the `NAME` of the image, in a layout or archive of several")
+	cmd.Flags().BoolVar(&f.platformOnly, "platform-only", false, "do not look inside; no layer is read")
 	return cmd
 }
 
@@ -63,13 +75,35 @@ func (a *app) runVerify(ctx context.Context, arg string, f verifyFlags) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	found, err := v.verify(ctx, arg)
-	if err != nil {
-		return s.refuse(interruptOr(ctx, err))
+	beating, stop := context.WithCancel(ctx)
+	defer stop()
+	s.beat(beating)
+	res := event.Result{Command: "verify", Outcome: event.Verified, Image: arg, Stages: []event.StageOutcome{}}
+	if err := v.run(ctx, arg, &res); err != nil {
+		return s.refuseAs(res, interruptOr(ctx, err))
 	}
-	s.out.In("verify")(event.Check{Name: "platform", Status: event.Done, Detail: sentence(arg, found)})
-	s.out.In("")(event.Result{Command: "verify", Outcome: event.Verified, Image: arg, Verified: &found, Stages: []event.StageOutcome{}})
+	s.out.In("")(res)
 	return nil
+}
+
+// run judges the image's platform, and then what is in it.
+func (v *verifier) run(ctx context.Context, arg string, res *event.Result) error {
+	emit := v.out.In("verify")
+	found, err := v.verify(ctx, arg)
+	defer found.close()
+	if found.Form != "" {
+		res.Verified = &found.VerifiedImage
+	}
+	if err != nil {
+		return err
+	}
+	emit(event.Check{Name: "platform", Status: event.Done, Detail: sentence(arg, found.VerifiedImage)})
+	if v.platformOnly {
+		emit(event.Check{Name: "binaries", Status: event.Skipped, Detail: "--platform-only"})
+		return nil
+	}
+	res.Binaries, err = v.lookInside(ctx, found.layers, found.Config, v.choice.Platform)
+	return err
 }
 
 // sentence says of an image what it is, and where it was read.
@@ -96,9 +130,27 @@ func withArticle(form string) string {
 // verifier judges one image.
 type verifier struct {
 	*session
+	verifyFlags
 	source source
 	need   []image.Requirement
 	choice image.Choice
+}
+
+// looked is an image that was found, and how to read what is in it.
+type looked struct {
+	event.VerifiedImage
+	layers  scan.Source
+	opened  []io.Closer // what layers reads
+	removed string      // a temporary file that layers reads
+}
+
+func (l looked) close() {
+	for _, c := range l.opened {
+		c.Close() // it was read only
+	}
+	if l.removed != "" {
+		os.Remove(l.removed)
+	}
 }
 
 func (s *session) verifier(arg string, f verifyFlags) (*verifier, error) {
@@ -110,7 +162,7 @@ func (s *session) verifier(arg string, f verifyFlags) (*verifier, error) {
 	if f.platform != "" {
 		by = "--platform"
 	}
-	v := &verifier{session: s, need: []image.Requirement{{Platform: want, From: by}}, choice: image.Choice{Platform: want, Name: f.name}}
+	v := &verifier{session: s, verifyFlags: f, need: []image.Requirement{{Platform: want, From: by}}, choice: image.Choice{Platform: want, Name: f.name}}
 	if v.source, err = sourceOf(arg, f.as); err != nil {
 		return nil, err
 	}
@@ -120,15 +172,15 @@ func (s *session) verifier(arg string, f verifyFlags) (*verifier, error) {
 	return v, nil
 }
 
-// verify finds the image and judges it.
-func (v *verifier) verify(ctx context.Context, arg string) (event.VerifiedImage, error) {
+// verify finds the image and judges its platform.
+func (v *verifier) verify(ctx context.Context, arg string) (looked, error) {
 	switch v.source {
 	case inLayout:
 		d, err := image.DescribeLayout(ctx, arg, v.choice)
-		return v.judge(arg, d, err)
+		found, err := v.judge(arg, d, err)
+		return looked{VerifiedImage: found, layers: scan.FromLayout(arg)}, err
 	case inTar:
-		d, err := v.describeTar(ctx, arg)
-		return v.judge(arg, d, err)
+		return v.archive(ctx, arg)
 	case inRegistry:
 		return v.remote(ctx, arg)
 	}
@@ -136,6 +188,7 @@ func (v *verifier) verify(ctx context.Context, arg string) (event.VerifiedImage,
 	host, _ := splitURI(arg)
 	elsewhere := errors.Is(err, image.ErrNotFound) || errors.Is(err, engine.ErrUnreachable)
 	if v.source == anywhere && elsewhere && host != "" {
+		found.close()
 		return v.remote(ctx, arg)
 	}
 	return found, err
@@ -166,41 +219,47 @@ func (v *verifier) tell(arg string, found event.VerifiedImage) {
 	v.out.In("verify")(event.Note{Level: event.Info, Text: arg + " is judged as it is " + where})
 }
 
-func (v *verifier) local(ctx context.Context, ref string) (event.VerifiedImage, error) {
+func (v *verifier) local(ctx context.Context, ref string) (looked, error) {
 	e, err := openEngine(v.config.Build.On)
 	if err != nil {
-		return event.VerifiedImage{}, err
+		return looked{}, err
 	}
-	defer e.Close()
+	found := looked{opened: []io.Closer{e}}
 	l, err := image.VerifyLocal(ctx, e, ref, v.need)
-	found := event.VerifiedImage{Form: "local engine", Platform: l.Platform.String(), Config: l.ConfigDigest}
-	if err != nil && l.ID != "" {
-		v.tell(ref, found)
+	if l.ID == "" {
+		return found, err
+	}
+	found.VerifiedImage = event.VerifiedImage{Form: "local engine", Platform: l.Platform.String(), Config: l.ConfigDigest}
+	found.layers = inEngine(e, l)
+	if err != nil {
+		v.tell(ref, found.VerifiedImage)
 	}
 	return found, err
 }
 
-func (v *verifier) remote(ctx context.Context, ref string) (event.VerifiedImage, error) {
+func (v *verifier) remote(ctx context.Context, ref string) (looked, error) {
 	host, _ := splitURI(ref)
 	var auth engine.Auth
 	if strings.Contains(host, ".dkr.ecr.") || v.app.getenv("AWS_ENDPOINT_URL") != "" {
 		cfg, _, err := awsConfig(ctx, place{Region: v.config.Region})
 		if err != nil {
-			return event.VerifiedImage{}, err
+			return looked{}, err
 		}
 		if auth, err = image.Login(ctx, ecr.NewFromConfig(cfg), host); err != nil {
-			return event.VerifiedImage{}, err
+			return looked{}, err
 		}
 	}
-	d, err := image.NewRemote(auth, nil).Describe(ctx, ref, v.choice.Platform)
+	r := image.NewRemote(auth, nil)
+	d, err := r.Describe(ctx, ref, v.choice.Platform)
 	if errors.Is(err, image.ErrNotFound) {
 		where := "in the local engine or in its registry"
 		if v.source == inRegistry {
 			where = "in its registry"
 		}
-		return event.VerifiedImage{}, event.Fail(event.CodeNotFound, "there is no image "+ref+" "+where).Because(err)
+		return looked{}, event.Fail(event.CodeNotFound, "there is no image "+ref+" "+where).Because(err)
 	}
-	return v.judge(ref, d, err)
+	found, err := v.judge(ref, d, err)
+	return looked{VerifiedImage: found, layers: inRepository(r, ref, d)}, err
 }
 
 // splitURI parts a repository or reference into the registry's host, empty when

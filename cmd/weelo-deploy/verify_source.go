@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/scan"
 )
 
 // source is where verify reads an image.
@@ -83,15 +85,42 @@ func noFile(path string, err error) error {
 	return event.Fail(event.CodeUsage, "read "+path).Because(err)
 }
 
-// describeTar reads an archive, or standard input for "-".
-func (v *verifier) describeTar(ctx context.Context, path string) (image.Description, error) {
+// archive judges an archive, or standard input for "-", which is kept in a
+// temporary file for the second look.
+func (v *verifier) archive(ctx context.Context, path string) (looked, error) {
 	if path == "-" {
-		return image.DescribeTar(ctx, v.app.stdin, "standard input", v.choice)
+		return v.standardInput(ctx)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return image.Description{}, noFile(path, err)
+		return looked{}, noFile(path, err)
 	}
-	defer f.Close()
-	return image.DescribeTar(ctx, f, path, v.choice)
+	return v.archiveFile(ctx, f, path)
+}
+
+func (v *verifier) archiveFile(ctx context.Context, f *os.File, name string) (looked, error) {
+	d, err := image.DescribeTar(ctx, f, name, v.choice)
+	found, err := v.judge(name, d, err)
+	l := looked{VerifiedImage: found, layers: scan.FromSave(f), opened: []io.Closer{f}}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	return l, err
+}
+
+func (v *verifier) standardInput(ctx context.Context) (looked, error) {
+	f, err := os.CreateTemp("", "weelo-deploy-verify-*")
+	if err != nil {
+		return looked{}, fmt.Errorf("keep standard input: %w", err)
+	}
+	_, err = io.Copy(f, v.app.stdin)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return looked{opened: []io.Closer{f}, removed: f.Name()}, fmt.Errorf("keep standard input: %w", err)
+	}
+	l, err := v.archiveFile(ctx, f, "standard input")
+	l.removed = f.Name()
+	return l, err
 }

@@ -235,8 +235,9 @@ func (r Request) recording(n Nativeness) Request {
 	if len(n.Emulated) == 0 {
 		return r
 	}
-	labels := map[string]string{labelEmulated: fmt.Sprintf("%d steps of %s on %s", len(n.Emulated), n.Target, n.Worker)}
+	labels := map[string]string{}
 	maps.Copy(labels, r.Labels)
+	labels[LabelEmulated] = fmt.Sprintf("%s of %s on %s", n.Emulation(), n.Target, n.Worker)
 	r.Labels = labels
 	return r
 }

@@ -30,6 +30,14 @@ type Nativeness struct {
 	Unknown []string
 }
 
+// Emulation is how many steps would be emulated: "1 step".
+func (n Nativeness) Emulation() string {
+	if len(n.Emulated) == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", len(n.Emulated))
+}
+
 // Check finds, without changing anything, what would refuse the build: a
 // Dockerfile, context or secret that is not there, a Dockerfile that cannot be
 // read, an unknown target (CodeUsage); an engine that is away or has no

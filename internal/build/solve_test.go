@@ -130,12 +130,12 @@ func TestBuild_EmulationIsOnTheLabel(t *testing.T) {
 	t.Parallel()
 	e, s := newSolver(t)
 	r := request(write(t, map[string]string{"Dockerfile": "FROM a\nRUN x\n"}))
-	r.Platform, r.AllowEmulation, r.Labels = "linux/arm64", true, map[string]string{"mine": "x"}
+	r.Platform, r.AllowEmulation, r.Labels = "linux/arm64", true, map[string]string{"mine": "x", LabelEmulated: "none, says the configuration"}
 	res, err := New(e).Build(t.Context(), r, event.Discard)
 	if err != nil || len(res.Emulated) != 1 {
 		t.Fatalf("Build = %+v, %v", res, err)
 	}
-	if got := (<-s.asked).FrontendAttrs; got["label:weelo-deploy.emulated"] != "1 steps of linux/arm64 on linux/amd64" || got["label:mine"] != "x" {
+	if got := (<-s.asked).FrontendAttrs; got["label:weelo-deploy.emulated"] != "1 step of linux/arm64 on linux/amd64" || got["label:mine"] != "x" {
 		t.Errorf("attributes = %v, want the labels", got)
 	}
 }

@@ -130,8 +130,11 @@ const (
 	labelRevision = "org.opencontainers.image.revision"
 	labelCreated  = "org.opencontainers.image.created"
 	labelSource   = "org.opencontainers.image.source"
-	labelEmulated = "weelo-deploy.emulated"
 )
+
+// LabelEmulated is the label of an image some of whose build steps ran under
+// emulation; it says how many. Nothing that is configured takes it away.
+const LabelEmulated = "weelo-deploy.emulated"
 
 // Labels are an image's labels: where it comes from, and extra, which goes
 // before. The created label is the commit's time and never the build's, so that

@@ -11,6 +11,9 @@ import (
 func (c *Config) check(out *problems) {
 	c.checkBuildSecrets(out)
 	c.checkTask(out)
+	for i := range c.Verify.Allow {
+		c.need(out, fmt.Sprintf("verify.allow[%d]", i), "path")
+	}
 	for i := range c.Release.Before {
 		c.need(out, fmt.Sprintf("release.before[%d]", i), "command")
 	}

@@ -95,8 +95,14 @@ type BuildSecret struct {
 
 // Verify says how the image is looked at before it is pushed.
 type Verify struct {
-	Trial Trial    `yaml:"trial"`
-	Allow []string `yaml:"allow"` // files whose findings are accepted
+	Trial Trial   `yaml:"trial"`
+	Allow []Allow `yaml:"allow"` // files whose findings are accepted
+}
+
+// Allow accepts what is found of files. A text alone is a Path.
+type Allow struct {
+	Path   string `yaml:"path" also:"alone"` // glob
+	Reason string `yaml:"reason"`            // why, for whoever reads the report
 }
 
 // Trial is the container that is started once before the push.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -220,6 +221,11 @@ func (d *decoder) table(n *node, v reflect.Value, p place) {
 }
 
 func (d *decoder) structure(n *node, v reflect.Value, p place) {
+	fields := fieldsOf(v.Type())
+	if i := slices.IndexFunc(fields, func(f field) bool { return f.alone }); i >= 0 && n.kind == scalar {
+		d.alone(n, v, p, fields[i])
+		return
+	}
 	if n.isNull() {
 		return
 	}
@@ -227,7 +233,6 @@ func (d *decoder) structure(n *node, v reflect.Value, p place) {
 		d.wrong(n, p, "a mapping of keys to values")
 		return
 	}
-	fields := fieldsOf(v.Type())
 	for _, pr := range n.pairs {
 		f, ok := find(fields, pr.key)
 		if !ok {
@@ -238,6 +243,14 @@ func (d *decoder) structure(n *node, v reflect.Value, p place) {
 		d.keys[at.path] = pr.at
 		d.decode(pr.value, v.Field(f.index), at)
 	}
+}
+
+// alone decodes a text that stands for a mapping with one key.
+func (d *decoder) alone(n *node, v reflect.Value, p place, f field) {
+	at := p.key(f)
+	at.path = p.path // for people it has no key of its own
+	d.keys[p.path+"."+f.name] = n.at
+	d.decode(n, v.Field(f.index), at)
 }
 
 func find(fs []field, name string) (field, bool) {

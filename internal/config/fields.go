@@ -11,6 +11,7 @@ type field struct {
 	name   string
 	index  int
 	number bool // text, but a number is taken as it is written
+	alone  bool // text that stands where the whole mapping could
 	typ    reflect.Type
 }
 
@@ -24,7 +25,7 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "" {
 			continue
 		}
-		out = append(out, field{name: name, index: i, number: f.Tag.Get("also") == "number", typ: f.Type})
+		out = append(out, field{name: name, index: i, number: f.Tag.Get("also") == "number", alone: f.Tag.Get("also") == "alone", typ: f.Type})
 	}
 	return out
 }

@@ -96,6 +96,14 @@ func TestLoad_contextsAndCaches(t *testing.T) {
 	}
 }
 
+func TestLoad_allowWithAndWithoutReason(t *testing.T) {
+	got := load(t, "verify: {allow: [\"*.node\", {path: /app/x, reason: \"nobody loads it\"}]}\n", Options{}).Verify.Allow
+	want := []Allow{{Path: "*.node"}, {Path: "/app/x", Reason: "nobody loads it"}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("Allow (-want +got):\n%s", d)
+	}
+}
+
 func TestLoad_defaults(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, ".git"), "gitdir: elsewhere")

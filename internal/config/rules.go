@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -46,7 +47,8 @@ var rules = map[string]rule{
 	"build.cacheTo[]":              oneOf("inline"),
 	"build.on":                     buildOn,
 	"verify.trial.seconds":         between(1, 600),
-	"verify.allow[]":               notBlank,
+	"verify.allow[].path":          glob,
+	"verify.allow[].reason":        notBlank,
 	"task.container":               like(`^[A-Za-z0-9_-]{1,255}$`, "a container's name"),
 	"task.secrets.*":               notBlank,
 	"task.base":                    oneOf("current", "latest"),
@@ -159,6 +161,19 @@ func (filled) judge(s string) error {
 	}
 	return nil
 }
+
+// glob takes a path with the wildcards of path.Match, and "**" for folders.
+var glob rule = ruleFunc(func(s string) error {
+	if err := notBlank.judge(s); err != nil {
+		return err
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		if _, err := path.Match(part, ""); err != nil {
+			return want("a glob such as /app/**/*.node", s)
+		}
+	}
+	return nil
+})
 
 func notEmpty(n int) error {
 	if n == 0 {

@@ -85,6 +85,7 @@ func TestSchema_agreesWithTheLoader(t *testing.T) {
 		"build: {secrets: [{id: a, file: b}]}\n", "build: {secrets: [{id: a}]}\n", "build: {secrets: [{file: b}]}\n", "build: {secrets: [{id: a, file: b, env: C}]}\n",
 		"build: {cacheTo: [inline]}\n", "build: {cacheTo: [registry]}\n", "build: {before: [\"\"]}\n", "build: {before: npm}\n",
 		"verify: {trial: {seconds: 5}}\n", "verify: {trial: {seconds: 0}}\n", "verify: {trial: {seconds: 601}}\n", "verify: {trial: {seconds: 1.5}}\n", "verify: {trial: {seconds: \"5\"}}\n",
+		"verify: {allow: [a.node]}\n", "verify: {allow: [{path: a.node, reason: x}]}\n", "verify: {allow: [{reason: x}]}\n", "verify: {allow: [5]}\n", "verify: {allow: [[a]]}\n", "verify: {allow: [{path: a, why: x}]}\n",
 		"task: {base: latest}\n", "task: {base: newest}\n", "task: {container: a/b}\n", "task: {environment: {PORT: 3000}}\n", "task: {environment: {\"A B\": x}}\n",
 		"task: {secrets: {DB: arn}}\n", "task: {secrets: {DB: \" \"}}\n",
 		"release: {timeout: 10m, bake: 0s}\n", "release: {timeout: 10}\n", "release: {timeout: ten}\n", "release: {bake: 1m30s}\n",
@@ -110,7 +111,7 @@ func TestSchema_isWeakerOnlyWhereItMustBe(t *testing.T) {
 	s := validator(t)
 	for _, text := range []string{
 		"image: {tags: [\"{{.GitSha}}\"]}\n", "image: {repository: Web}\n", "build: {context: \"http://x\"}\n", "build: {on: \"ftp://x\"}\n",
-		"release: {timeout: 1ms}\n", "notify: [{url: \"ftp://x\"}]\n", "region: ${NOPE}\n", "task: {environment: {A: x}, secrets: {A: arn}}\n",
+		"release: {timeout: 1ms}\n", "verify: {allow: [\"[\"]}\n", "notify: [{url: \"ftp://x\"}]\n", "region: ${NOPE}\n", "task: {environment: {A: x}, secrets: {A: arn}}\n",
 	} {
 		if _, err := Load(Options{Dir: write(t, text)}); err == nil {
 			t.Errorf("%q loads, want it refused", text)

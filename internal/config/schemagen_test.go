@@ -21,6 +21,7 @@ var required = map[string][]string{
 	"checks.http[]":    {"name", "url"},
 	"checks.logs[]":    {"name", "contains"},
 	"notify[]":         {"url"},
+	"verify.allow[]":   {"path"},
 }
 
 // more is what the schema says of values whose rule is code, by rule path.
@@ -103,6 +104,11 @@ func (g generator) structure(t reflect.Type, path string) object {
 	}
 	for k, v := range more[path] {
 		out[k] = v
+	}
+	for _, f := range fieldsOf(t) {
+		if f.alone {
+			return object{"anyOf": []object{out, text(join(path, f.name), f.number)}}
+		}
 	}
 	return out
 }

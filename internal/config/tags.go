@@ -16,6 +16,9 @@ import (
 type Vars struct {
 	GitSHA    string // 40 hexadecimal digits
 	GitBranch string
+	// Suffix ends the tags that name the commit, so that what was built from a tree
+	// with changes does not pass for it.
+	Suffix string
 }
 
 // tagFields are the names that a tag template takes.
@@ -36,7 +39,7 @@ func (c *Config) ExpandTags(v Vars) ([]string, error) {
 	var tags []string
 	var errs []error
 	for i, text := range c.Image.Tags {
-		tag, err := expandTag(text, values)
+		tag, err := expandTag(text, values, v.Suffix)
 		if err != nil {
 			errs = append(errs, c.tagFailure(i, text, err))
 			continue
@@ -82,17 +85,18 @@ func tagSafe(s string) string {
 // tagTemplate is the rule of image.tags: it can be parsed, names only known
 // fields, and makes a valid tag out of plausible values.
 var tagTemplate rule = ruleFunc(func(text string) error {
-	_, err := expandTag(text, tagValues(Vars{GitSHA: strings.Repeat("0123456789", 4), GitBranch: "main"}, "production"))
+	_, err := expandTag(text, tagValues(Vars{GitSHA: strings.Repeat("0123456789", 4), GitBranch: "main"}, "production"), "")
 	return err
 })
 
 // parsePrefix is what the parser says of the place, which is known better here.
 var parsePrefix = regexp.MustCompile(`^template: tag:[0-9]+: `)
 
-// expandTag fills in a template of text and {{.Field}}. The grammar is that of
+// expandTag fills in a template of text and {{.Field}}; suffix is for those that
+// name the commit. The grammar is that of
 // text/template, and only its parser is used: running templates would keep every
 // method of every AWS client in the program, a third of its size.
-func expandTag(text string, values map[string]string) (string, error) {
+func expandTag(text string, values map[string]string, suffix string) (string, error) {
 	tree := parse.New("tag")
 	tree.Mode = parse.SkipFuncCheck
 	if _, err := tree.Parse(text, "", "", map[string]*parse.Tree{}); err != nil {
@@ -100,12 +104,17 @@ func expandTag(text string, values map[string]string) (string, error) {
 	}
 	var b strings.Builder
 	if tree.Root != nil {
+		commit := false
 		for _, n := range tree.Root.Nodes {
 			part, err := expandNode(n, values)
 			if err != nil {
 				return "", err
 			}
 			b.WriteString(part)
+			commit = commit || namesCommit(n)
+		}
+		if commit {
+			b.WriteString(suffix)
 		}
 	}
 	if !tagPattern.MatchString(b.String()) {
@@ -126,6 +135,15 @@ func expandNode(n parse.Node, values map[string]string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("only {{.%s}} are understood, have %s", strings.Join(tagFields, "}}, {{."), quote(n.String()))
+}
+
+func namesCommit(n parse.Node) bool {
+	a, ok := n.(*parse.ActionNode)
+	if !ok {
+		return false
+	}
+	name, ok := fieldOf(a.Pipe)
+	return ok && (name == "GitSHA" || name == "GitShortSHA")
 }
 
 func expandField(name string, values map[string]string) (string, error) {

@@ -20,6 +20,15 @@ func TestConfig_ExpandTags(t *testing.T) {
 		t.Errorf("tags (-want +got):\n%s", d)
 	}
 
+	t.Run("of a tree with changes", func(t *testing.T) {
+		got, err := c.ExpandTags(Vars{GitSHA: sha, GitBranch: "main", Suffix: "-dirty"})
+		if err != nil {
+			t.Fatalf("ExpandTags: %v", err)
+		}
+		if d := cmp.Diff([]string{sha + "-dirty", "prod-0123456-dirty", "main", "v1"}, got); d != "" {
+			t.Errorf("tags (-want +got):\n%s", d)
+		}
+	})
 	t.Run("without values", func(t *testing.T) {
 		c := load(t, "image: {tags: [\"{{.GitSHA}}\", \"{{.Env}}\", x]}\n", Options{})
 		_, err := c.ExpandTags(Vars{})

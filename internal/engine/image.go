@@ -30,6 +30,8 @@ type Image struct {
 	User         string
 	WorkingDir   string
 	StopSignal   string
+	Healthcheck  []string // as in a Dockerfile: "CMD-SHELL", "…"; nil for none
+	DiffIDs      []string // digests of the layers' tars, the lowest first
 }
 
 // Image describes an image by reference or id. The error is ErrNotFound when
@@ -41,11 +43,14 @@ func (e *Engine) Image(ctx context.Context, ref string) (Image, error) {
 	}
 	i := Image{
 		ID: r.ID, OS: r.Os, Architecture: r.Architecture, Variant: r.Variant, OSVersion: r.OsVersion,
-		RepoTags: r.RepoTags, RepoDigests: r.RepoDigests, Size: r.Size,
+		RepoTags: r.RepoTags, RepoDigests: r.RepoDigests, Size: r.Size, DiffIDs: r.RootFS.Layers,
 	}
 	if c := r.Config; c != nil {
 		i.Labels, i.Entrypoint, i.Cmd, i.Env = c.Labels, c.Entrypoint, c.Cmd, c.Env
 		i.User, i.WorkingDir, i.StopSignal = c.User, c.WorkingDir, c.StopSignal
+		if c.Healthcheck != nil {
+			i.Healthcheck = c.Healthcheck.Test
+		}
 	}
 	return i, nil
 }

@@ -42,6 +42,8 @@ type Result struct {
 	Service        string         `json:"service,omitempty"`
 	Image          string         `json:"image,omitempty"` // repository@sha256:…
 	Verified       *VerifiedImage `json:"verified,omitempty"`
+	Binaries       *Binaries      `json:"binaries,omitempty"` // what a look inside the image found
+	Emulated       []string       `json:"emulated,omitempty"` // RUN steps that ran under emulation
 	TaskDefinition string         `json:"taskDefinition,omitempty"`
 	Deployment     string         `json:"deployment,omitempty"`
 	Stable         string         `json:"stable,omitempty"`  // the rollback target's ARN

@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ type Local struct {
 	Platform     Platform
 	Labels       map[string]string
 	Size         int64 // bytes, uncompressed
+	// Settings is the config as far as the engine tells it without giving the
+	// image away: platform, process and diff ids, and no history.
+	Settings []byte
 }
 
 // VerifyLocal reads an image of the engine anew, by reference or id, and judges
@@ -39,6 +43,9 @@ func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirem
 		return Local{}, engineError(ref, err)
 	}
 	l := Local{ID: i.ID, ConfigDigest: i.ID, Platform: Platform{i.OS, i.Architecture, i.Variant}, Labels: i.Labels, Size: i.Size}
+	if l.Settings, err = settings(i); err != nil {
+		return Local{}, err
+	}
 	if info.ContainerdStore { // there the id is a manifest's or index's digest
 		if l.ConfigDigest, err = savedConfig(ctx, e, i.ID); err != nil {
 			return Local{}, err
@@ -46,6 +53,23 @@ func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirem
 	}
 	d := Description{Reference: ref, Form: "local engine", ConfigOSVersion: i.OSVersion, ConfigDigest: l.ConfigDigest, Config: l.Platform, Labels: l.Labels, Size: l.Size}
 	return l, Judge(d, want)
+}
+
+// settings writes what an engine says of an image in the form of a config (OCI
+// image specification, config.md, with Docker's health check).
+func settings(i engine.Image) ([]byte, error) {
+	process := map[string]any{"Entrypoint": i.Entrypoint, "Cmd": i.Cmd, "Env": i.Env, "WorkingDir": i.WorkingDir, "User": i.User, "Labels": i.Labels}
+	if i.Healthcheck != nil {
+		process["Healthcheck"] = map[string]any{"Test": i.Healthcheck}
+	}
+	raw, err := json.Marshal(map[string]any{
+		"os": i.OS, "architecture": i.Architecture, "variant": i.Variant, "config": process,
+		"rootfs": map[string]any{"type": "layers", "diff_ids": i.DiffIDs},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write the config of image %s: %w", i.ID, err)
+	}
+	return raw, nil
 }
 
 // engineError turns an engine's error into a failure that can be acted on.

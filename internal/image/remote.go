@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -95,7 +96,25 @@ func (r remoteStore) manifest(ctx context.Context, d v1.Descriptor) ([]byte, err
 }
 
 func (r remoteStore) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	ref := r.name.Digest(d.Digest.String())
+	body, err := r.Blob(ctx, r.name.Name(), d.Digest.String())
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	raw, err := readSmall(body)
+	if err != nil {
+		return nil, readError(r.name.Digest(d.Digest.String()).Name(), err)
+	}
+	return raw, nil
+}
+
+// Blob opens a blob of a repository: a config, or a layer as it is packed. What
+// it reads is held against the digest.
+func (r Remote) Blob(ctx context.Context, repository, digest string) (io.ReadCloser, error) {
+	ref, err := name.NewDigest(repository + "@" + digest)
+	if err != nil {
+		return nil, fmt.Errorf("parse %s@%s: %w", repository, digest, err)
+	}
 	layer, err := remote.Layer(ref, r.options(ctx)...)
 	if err != nil {
 		return nil, readError(ref.Name(), err)
@@ -104,12 +123,7 @@ func (r remoteStore) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 	if err != nil {
 		return nil, readError(ref.Name(), err)
 	}
-	defer body.Close()
-	raw, err := readSmall(body)
-	if err != nil {
-		return nil, readError(ref.Name(), err)
-	}
-	return raw, nil
+	return body, nil
 }
 
 // layer believes that a registry has what it accepted a manifest for.

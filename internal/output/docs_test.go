@@ -95,7 +95,7 @@ func TestDocs_members(t *testing.T) {
 	text := readDocs(t)
 	types := map[string]reflect.Type{
 		"#### failure": reflect.TypeFor[event.Failure](), "#### stages": reflect.TypeFor[event.StageOutcome](), "#### timings": reflect.TypeFor[event.Timings](),
-		"#### verified": reflect.TypeFor[event.VerifiedImage](),
+		"#### verified": reflect.TypeFor[event.VerifiedImage](), "#### binaries": reflect.TypeFor[event.Binaries](), "#### findings": reflect.TypeFor[event.BinaryFinding](),
 	}
 	for _, e := range everyEvent() {
 		types["### "+string(e.Kind())] = reflect.TypeOf(e)

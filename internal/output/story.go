@@ -221,6 +221,11 @@ func (s *story) check(e event.Check) {
 		s.line(warning, "warning: "+text)
 		s.out.annotate(warning, e.Name, text)
 	case event.Skipped:
+		// Preflight leaves out what a release does not need. Later nobody expects that
+		// something was not looked at.
+		if s.chapter.name != "preflight" {
+			s.line(quiet, "skipped: "+text)
+		}
 	default:
 		const most = 4 // checks that passed, each stage
 		if s.chapter.checks.take(most) {

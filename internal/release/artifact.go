@@ -26,6 +26,7 @@ type artifact struct {
 	remote    *image.Description // what was verified in the registry
 	auth      *engine.Auth       // for the registry; nil before the first login
 	reused    bool               // an earlier run of the same commit made it
+	emulated  string             // what ran under emulation when it was built, by its label
 }
 
 // reference is the digest-pinned reference, once it is known.
@@ -69,6 +70,7 @@ func (r *Run) build(ctx context.Context) (string, error) {
 		return "", err
 	}
 	r.artifact.localID, r.artifact.localName = res.ImageID, req.Name
+	r.result.Emulated = res.Emulated
 	return fmt.Sprintf("%s, %d of %d steps cached", shortDigest(res.ImageID), res.Cached, res.Steps), nil
 }
 

@@ -324,8 +324,13 @@ func (r *Run) checkEngine(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := builder.Check(ctx, r.Build); err != nil {
+	n, err := builder.Check(ctx, r.Build)
+	if err != nil {
 		return "", err
+	}
+	if len(n.Emulated) > 0 {
+		r.note("preflight", event.Warn, fmt.Sprintf("building for %s on %s emulates %s, as is allowed: what programs install then may crash on ECS", n.Target, n.Worker, n.Emulation()))
+		return "emulates " + n.Emulation() + " for " + n.Target, nil
 	}
 	return "builds natively for " + r.Build.Platform, nil
 }

@@ -15,6 +15,7 @@ package release
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -28,6 +29,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/iam"
 	"github.com/weelo/weelo-deploy/internal/image"
 	"github.com/weelo/weelo-deploy/internal/onetask"
+	"github.com/weelo/weelo-deploy/internal/scan"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
 	"github.com/weelo/weelo-deploy/internal/trial"
 )
@@ -63,6 +65,7 @@ type Builder interface {
 type Registry interface {
 	Describe(ctx context.Context, ref string, want image.Platform) (image.Description, error)
 	Pin(ctx context.Context, repository, digest string) (tag string, err error)
+	Blob(ctx context.Context, repository, digest string) (io.ReadCloser, error)
 }
 
 // Clients are the ways to the outside. The ones that are functions are opened
@@ -117,7 +120,7 @@ type Settings struct {
 	MoveTag bool // also a tag that the serving revision or the rollback target names
 	NoTrial bool // do not start the image once before the push
 	Trial   Trial
-	Allow   []string // globs of files whose findings are accepted (verify.allow)
+	Allow   []scan.Rule // files whose findings are accepted (verify.allow)
 
 	Container            string
 	Environment, Secrets map[string]string

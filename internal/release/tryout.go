@@ -16,7 +16,10 @@ import (
 // start it. An image that is in the registry only is not tried, and that is told.
 func (r *Run) tryOut(ctx context.Context, e Engine) error {
 	emit := r.out.In("verify")
-	if r.NoTrial {
+	switch {
+	case r.NoTrial && r.artifact.emulated != "":
+		r.note("verify", event.Warn, "--no-trial does not count for an image that was built under emulation")
+	case r.NoTrial:
 		emit(event.Check{Name: "trial run", Status: event.Skipped, Detail: "--no-trial"})
 		return nil
 	}

@@ -60,7 +60,7 @@ func (r *Run) verify(ctx context.Context) (string, error) {
 	return r.verifyLocal(ctx, want)
 }
 
-// verifyRemote judges an image that is in the registry already.
+// verifyRemote judges an image that is in the registry already, and looks inside.
 func (r *Run) verifyRemote(ctx context.Context, want []image.Requirement) (string, error) {
 	d := r.artifact.remote
 	if err := image.Judge(*d, want); err != nil {
@@ -69,7 +69,11 @@ func (r *Run) verifyRemote(ctx context.Context, want []image.Requirement) (strin
 	if err := r.compare(ctx, d.Digest, d.ConfigDigest); err != nil {
 		return "", err
 	}
-	if !r.unchanged && !r.NoTrial {
+	if !r.unchanged {
+		r.noteEmulation(d.Labels)
+		if err := r.scanRemote(ctx, *d); err != nil {
+			return "", err
+		}
 		r.out.In("verify")(event.Check{Name: "trial run", Status: event.Skipped, Detail: "the image is in the registry and was not built here"})
 	}
 	return describePlatform(d.Config, shortDigest(d.Digest)), nil
@@ -90,7 +94,8 @@ func (r *Run) verifyLocal(ctx context.Context, want []image.Requirement) (string
 		return "", err
 	}
 	if !r.unchanged {
-		if err := r.scanBinaries(ctx, engine); err != nil {
+		r.noteEmulation(local.Labels)
+		if err := r.scanLocal(ctx, engine); err != nil {
 			return "", err
 		}
 		if err := r.tryOut(ctx, engine); err != nil {

@@ -35,7 +35,7 @@ func (j *judge) packaged(v *inventory, k *pkg) {
 	for _, f := range first {
 		j.add(Finding{
 			Level: level, Rule: "addon-wrong", Path: f.path, What: describe(f.Binary), Want: j.want(clib), LoadedBy: j.procs[node].path,
-			Why: "it lies where loaders look first, before any prebuilt one" + j.because(f, clib), Mend: j.addonMend(f, k.dir, clib),
+			Why: "it lies where loaders look first, before any prebuilt one" + j.because(f, clib) + j.mild(v, k.dir), Mend: j.addonMend(f, k.dir, clib),
 		})
 	}
 	for _, f := range good {
@@ -75,7 +75,7 @@ func (j *judge) onlyForeign(v *inventory, k *pkg, foreign []file) {
 	j.mention(foreign)
 	f := Finding{
 		Level: j.nodeLevel(v, k.dir), Rule: "addon-absent", Path: foreign[0].path, What: describe(foreign[0].Binary), Want: j.want(j.nodeCLib()),
-		Why:      fmt.Sprintf("package %s has %s, none of them fits: %s", packageName(k.dir), count(len(foreign), "build"), list(foreign)) + j.because(foreign[0], j.nodeCLib()),
+		Why:      fmt.Sprintf("package %s has %s, none of them fits: %s", packageName(k.dir), count(len(foreign), "build"), list(foreign)) + j.because(foreign[0], j.nodeCLib()) + j.mild(v, k.dir),
 		LoadedBy: j.procs[node].path, Mend: j.addonMend(foreign[0], k.dir, j.nodeCLib()),
 	}
 	switch {

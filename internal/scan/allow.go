@@ -1,45 +1,47 @@
 package scan
 
 import (
-	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
-// allow turns findings whose path matches a glob into notes that name it, and
-// warns of globs that matched nothing: they hide what nobody looks at any more.
-func (r *Report) allow(globs []string) {
-	used := make([]bool, len(globs))
+// Rule accepts what is found of files.
+type Rule struct {
+	Path   string // glob, see Match
+	Reason string // why, for whoever reads the report; may be empty
+}
+
+// whole are findings about the image and not about a file of it: nothing that is
+// said of paths accepts them.
+var whole = []string{"image-platform", "layer-member"}
+
+// allow turns findings whose path matches a rule into notes that name it, and
+// warns of rules that matched nothing: they hide what nobody looks at any more.
+func (r *Report) allow(rules []Rule) {
+	used := make([]bool, len(rules))
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		if f.Level == Note {
+		if f.Level == Note || slices.Contains(whole, f.Rule) {
 			continue
 		}
-		for g, glob := range globs {
-			if Match(glob, f.Path) {
-				f.Level, f.Allowed, used[g] = Note, glob, true
-				break
+		for n, rule := range rules {
+			if !Match(rule.Path, f.Path) {
+				continue
+			}
+			if used[n] = true; f.Allowed == "" {
+				f.Level, f.Allowed, f.Reason = Note, rule.Path, rule.Reason
 			}
 		}
 	}
-	for g, glob := range globs {
-		if !used[g] {
+	for n, rule := range rules {
+		if !used[n] {
 			r.Findings = append(r.Findings, Finding{
-				Level: Warning, Rule: "allow-unused", Path: glob, What: "a rule of verify.allow that silences nothing",
+				Level: Warning, Rule: "allow-unused", Path: rule.Path, What: "a rule of verify.allow that silences nothing",
 				Mend: []string{"take it out of verify.allow"},
 			})
 		}
 	}
-}
-
-// CheckGlob reports a glob that Match can never match.
-func CheckGlob(glob string) error {
-	for s := range strings.SplitSeq(glob, "/") {
-		if _, err := path.Match(s, ""); err != nil {
-			return fmt.Errorf("glob %q: %w", glob, err)
-		}
-	}
-	return nil
 }
 
 // Match reports whether a glob matches a path of the image. Each part is

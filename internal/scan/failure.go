@@ -55,14 +55,29 @@ func skipLine(l string) bool {
 }
 
 // Notes are the warnings as notes for a run's story, one line each.
-func (r Report) Notes() []event.Note {
+func (r Report) Notes() []event.Note { return r.sentences(Warning, event.Warn) }
+
+// Remarks are the findings that refuse nothing and warn of nothing, in the same
+// form.
+func (r Report) Remarks() []event.Note { return r.sentences(Note, event.Info) }
+
+func (r Report) sentences(l Level, as event.Level) []event.Note {
 	var out []event.Note
-	for _, f := range r.Of(Warning) {
+	for _, f := range r.Of(l) {
 		text := fmt.Sprintf("%s is %s", printable(f.Path), printable(f.What))
-		if f.Why != "" {
+		switch {
+		case f.Allowed != "":
+			text += "; accepted by verify.allow " + printable(f.allowed())
+		case f.Why != "":
 			text += ": " + printable(f.Why)
 		}
-		out = append(out, event.Note{Level: event.Warn, Text: text})
+		if l == Warning && f.Step != "" {
+			text += "; step: " + printable(f.Step)
+		}
+		if l == Warning && len(f.Mend) > 0 {
+			text += "; mend: " + printable(f.Mend[0])
+		}
+		out = append(out, event.Note{Level: as, Text: text})
 	}
 	return out
 }

@@ -97,20 +97,20 @@ func (j *judge) family(v *inventory, fam family) {
 			j.add(Finding{Level: Note, Rule: "addon-foreign", Path: fam.parent.dir, What: "a package with builds for other platforms beside the one that fits", Why: list(have)})
 		}
 	case len(have) > 0:
-		j.familyAbsent(fam, have, level)
+		j.familyAbsent(fam, have, level, j.mild(v, fam.parent.dir))
 	default:
 		j.familyEmpty(v, fam)
 	}
 }
 
-func (j *judge) familyAbsent(fam family, have []file, level Level) {
+func (j *judge) familyAbsent(fam family, have []file, level Level, mild string) {
 	if fam.wasm {
 		level = Warning
 	}
 	name := packageName(fam.parent.dir)
 	j.add(Finding{
 		Level: level, Rule: "addon-absent", Path: have[0].path, What: describe(have[0].Binary), Want: j.want(j.nodeCLib()), LoadedBy: j.procs[node].path,
-		Why:  fmt.Sprintf("package %s has no build that fits, only %s", name, list(have)) + j.because(have[0], j.nodeCLib()),
+		Why:  fmt.Sprintf("package %s has no build that fits, only %s", name, list(have)) + j.because(have[0], j.nodeCLib()) + mild,
 		Mend: j.nodeMend(fam.parent.dir),
 	})
 }

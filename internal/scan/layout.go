@@ -23,7 +23,7 @@ func (l layout) read(ctx context.Context, r *reader) (*contents, error) {
 		return nil, fmt.Errorf("open the OCI layout: %w", err)
 	}
 	defer root.Close()
-	p, err := resolve(folder{root}, r.target)
+	p, err := r.resolve(folder{root})
 	if err != nil {
 		return nil, fmt.Errorf("OCI layout %s: %w", string(l), err)
 	}

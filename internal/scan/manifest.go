@@ -1,12 +1,15 @@
 package scan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +22,7 @@ type documents interface {
 // plan is which files make the image.
 type plan struct {
 	config config
+	digest string   // of the config
 	files  []string // names of the layers' files, lowest first
 }
 
@@ -36,12 +40,12 @@ func (p plan) digestOf(i int) string {
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// resolve finds the image for the target: by manifest.json, which `docker save`
+// resolve finds the image that r is to read: by manifest.json, which `docker save`
 // writes, or else by index.json of an OCI layout.
-func resolve(d documents, t Target) (plan, error) {
+func (r *reader) resolve(d documents) (plan, error) {
 	raw, err := d.document("manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return resolveIndex(d, t)
+		return r.resolveIndex(d)
 	}
 	if err != nil {
 		return plan{}, err
@@ -55,38 +59,54 @@ func resolve(d documents, t Target) (plan, error) {
 	}
 	var plans []plan
 	for _, m := range all {
-		c, err := configAt(d, m.Config)
+		p, err := planAt(d, m.Config)
 		if err != nil {
 			return plan{}, err
 		}
-		plans = append(plans, plan{c, m.Layers})
+		p.files = m.Layers
+		plans = append(plans, p)
 	}
-	return choose(plans, t)
+	return r.choose(plans)
 }
 
-// choose takes the only image, or the only one for the target.
-func choose(plans []plan, t Target) (plan, error) {
+// choose takes the image with the config that is meant, or else the only one, or
+// the only one for the target. The same image may be listed twice.
+func (r *reader) choose(plans []plan) (plan, error) {
+	if r.digest != "" {
+		i := slices.IndexFunc(plans, func(p plan) bool { return p.digest == r.digest })
+		if i < 0 {
+			return plan{}, fmt.Errorf("it holds no image with the config %s", r.digest)
+		}
+		return plans[i], nil
+	}
 	if len(plans) == 1 {
 		return plans[0], nil
 	}
 	var fit []plan
 	for _, p := range plans {
-		if p.config.OS == t.OS && p.config.Architecture == t.Arch {
+		if p.config.OS == r.target.OS && p.config.Architecture == r.target.Arch {
 			fit = append(fit, p)
 		}
 	}
 	if len(fit) != 1 {
-		return plan{}, fmt.Errorf("it holds %d images, %d of them for %s: one is wanted", len(plans), len(fit), t)
+		return plan{}, fmt.Errorf("it holds %d images, %d of them for %s: one is wanted", len(plans), len(fit), r.target)
 	}
 	return fit[0], nil
 }
 
-func configAt(d documents, name string) (config, error) {
+// planAt is a plan with the config in the named document, and no layers yet.
+func planAt(d documents, name string) (plan, error) {
 	raw, err := d.document(path.Clean(name))
 	if err != nil {
-		return config{}, fmt.Errorf("find the image's config: %w", err)
+		return plan{}, fmt.Errorf("find the image's config: %w", err)
 	}
-	return parseConfig(raw)
+	c, err := parseConfig(raw)
+	return plan{config: c, digest: digestOf(raw)}, err
+}
+
+func digestOf(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // descriptor, index and manifest are those of the OCI image specification.
@@ -113,7 +133,7 @@ const (
 	maxManifests = 256
 )
 
-func resolveIndex(d documents, t Target) (plan, error) {
+func (r *reader) resolveIndex(d documents) (plan, error) {
 	raw, err := d.document("index.json")
 	if err != nil {
 		return plan{}, fmt.Errorf("it has neither manifest.json nor index.json, so it is cut short, or neither what `docker save` writes nor an OCI layout: %w", err)
@@ -125,7 +145,7 @@ func resolveIndex(d documents, t Target) (plan, error) {
 	if len(w.plans) == 0 {
 		return plan{}, errors.New("index.json names no image")
 	}
-	return choose(w.plans, t)
+	return r.choose(w.plans)
 }
 
 type indexWalk struct {
@@ -175,11 +195,10 @@ func (w *indexWalk) manifest(m index) error {
 	if err != nil {
 		return err
 	}
-	c, err := configAt(w.d, file)
+	p, err := planAt(w.d, file)
 	if err != nil {
 		return err
 	}
-	p := plan{config: c}
 	for _, l := range m.Layers {
 		file, err := blobName(l.Digest)
 		if err != nil {

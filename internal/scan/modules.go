@@ -166,6 +166,17 @@ func (j *judge) nodeLevel(v *inventory, dir string) Level {
 	return Error
 }
 
+// mild says why an add-on is no error.
+func (j *judge) mild(v *inventory, dir string) string {
+	switch {
+	case v.isDev(dir):
+		return "; a warning only, because npm installed it for development"
+	case !j.procs[node].runs:
+		return "; a warning only, because nothing that starts here is known to run Node"
+	}
+	return ""
+}
+
 func (v *inventory) isDev(dir string) bool {
 	for d := dir; d != "/" && d != "."; d = path.Dir(d) {
 		if v.dev[d] {

@@ -73,7 +73,7 @@ func (j *judge) engines(v *inventory, all []file) {
 	_, target := engineOf(f.path)
 	j.add(Finding{
 		Level: level, Rule: "prisma-engine", Path: f.path, What: fmt.Sprintf("Prisma's query engine for %s (%s)", target, f.Binary), Want: "the engine for " + strings.Join(wants, " or "),
-		Why: "the client computes that name where it runs, and finds only: " + list(rest), LoadedBy: j.procs[node].path, Mend: prismaMend(wants[0]),
+		Why: "the client computes that name where it runs, and finds only: " + list(rest) + j.mild(v, owner(all[0].path)), LoadedBy: j.procs[node].path, Mend: prismaMend(wants[0]),
 	})
 }
 

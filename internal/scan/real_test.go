@@ -101,7 +101,9 @@ func wantLines(t *testing.T, r scan.Report, want ...string) {
 	t.Helper()
 	if d := cmp.Diff(append([]string{}, want...), lines(r)); d != "" {
 		var b strings.Builder
-		r.WriteText(&b)
+		for _, f := range r.Findings {
+			fmt.Fprintln(&b, strings.Join(f.Lines(), "\n    "))
+		}
 		t.Errorf("findings (-want +got):\n%s\n%s", d, b.String())
 	}
 }

@@ -2,11 +2,11 @@ package scan
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	"github.com/weelo/weelo-deploy/internal/event"
 )
 
 // Level is how much a finding weighs.
@@ -21,29 +21,44 @@ const (
 
 // Finding is one file that does not fit, or that was looked at for nothing.
 type Finding struct {
-	Level    Level    `json:"level"`
-	Rule     string   `json:"rule"`
-	Path     string   `json:"path"`
-	What     string   `json:"what"`               // what it is
-	Want     string   `json:"want,omitempty"`     // what was expected
-	Why      string   `json:"why,omitempty"`      // why that matters
-	LoadedBy string   `json:"loadedBy,omitempty"` // the program that loads it
-	Layer    string   `json:"layer,omitempty"`    // digest of the layer that brought it
-	Step     string   `json:"step,omitempty"`     // of the Dockerfile, from the image's history
-	Mend     []string `json:"mend,omitempty"`
-	Allowed  string   `json:"allowed,omitempty"` // the rule of verify.allow that silenced it
+	Level    Level
+	Rule     string
+	Path     string
+	What     string // what it is
+	Want     string // what was expected
+	Why      string // why that matters
+	LoadedBy string // the program that loads it
+	Layer    string // digest of the layer that brought it
+	Step     string // of the Dockerfile, from the image's history
+	Mend     []string
+	Allowed  string // the path of the Rule that silenced it
+	Reason   string // of that Rule
 }
 
-// Report is what a look at an image found. Its JSON form is public: members are
-// added, never renamed or removed.
+// Report is what a look at an image found.
 type Report struct {
-	Target   string    `json:"target"`
-	Findings []Finding `json:"findings"` // errors first, then by path
-	Files    int       `json:"files"`    // in all layers together
-	Binaries int       `json:"binaries"` // in the final file system
-	Bytes    int64     `json:"bytes"`    // of all layers, uncompressed
-	Layers   int       `json:"layers"`
-	Cached   int       `json:"cached"` // layers whose facts were known
+	Target   string
+	Findings []Finding // errors first, then by path
+	Files    int       // in all layers together
+	Binaries int       // in the final file system
+	Bytes    int64     // of all layers, uncompressed
+	Layers   int
+	Cached   int // layers whose facts were known
+}
+
+// Event is the report as a run's result carries it.
+func (r Report) Event() *event.Binaries {
+	out := &event.Binaries{
+		Target: r.Target, Findings: []event.BinaryFinding{},
+		Files: r.Files, Binaries: r.Binaries, Bytes: r.Bytes, Layers: r.Layers, Cached: r.Cached,
+	}
+	for _, f := range r.Findings {
+		out.Findings = append(out.Findings, event.BinaryFinding{
+			Level: string(f.Level), Rule: f.Rule, Path: f.Path, What: f.What, Want: f.Want, Why: f.Why,
+			LoadedBy: f.LoadedBy, Layer: f.Layer, Step: f.Step, Mend: f.Mend, Allowed: f.Allowed, Reason: f.Reason,
+		})
+	}
+	return out
 }
 
 // Count is how many findings have a level.
@@ -72,16 +87,17 @@ func (r *Report) sort() {
 
 // Summary is the report in one line.
 func (r Report) Summary() string {
-	s := fmt.Sprintf("%s among %s fit %s", binaries(r.Binaries), count(r.Files, "file"), r.Target)
+	found := "no errors"
 	if e := r.Count(Error); e > 0 {
-		s = fmt.Sprintf("%s would not run on %s, of %s among %s", count(e, "thing"), r.Target, binaries(r.Binaries), count(r.Files, "file"))
+		found = count(e, "error")
 	}
 	if w := r.Count(Warning); w > 0 {
-		s += ", " + count(w, "warning")
+		found += ", " + count(w, "warning")
 	}
 	if n := r.Count(Note); n > 0 {
-		s += ", " + count(n, "note")
+		found += ", " + count(n, "note")
 	}
+	s := fmt.Sprintf("%s for %s: %s in %s", found, r.Target, binaries(r.Binaries), count(r.Files, "file"))
 	if r.Cached > 0 {
 		s += fmt.Sprintf("; %d of %d layers known already", r.Cached, r.Layers)
 	}
@@ -108,13 +124,20 @@ func (f Finding) Lines() []string {
 	lines := []string{fmt.Sprintf("%s: %s is %s", f.Level, printable(f.Path), printable(f.What))}
 	for _, l := range [][2]string{
 		{"expected", f.Want}, {"because", f.Why}, {"loaded by", f.LoadedBy}, {"layer", f.Layer}, {"step", f.Step},
-		{"mend", strings.Join(f.Mend, "; or ")}, {"rule", f.Rule}, {"allowed by", f.Allowed},
+		{"mend", strings.Join(f.Mend, "; or ")}, {"rule", f.Rule}, {"allowed by", f.allowed()},
 	} {
 		if l[1] != "" {
 			lines = append(lines, l[0]+": "+printable(l[1]))
 		}
 	}
 	return lines
+}
+
+func (f Finding) allowed() string {
+	if f.Reason == "" {
+		return f.Allowed
+	}
+	return f.Allowed + " (" + f.Reason + ")"
 }
 
 // printable shows control characters instead of sending them.
@@ -124,31 +147,4 @@ func printable(s string) string {
 	}
 	q := fmt.Sprintf("%+q", s)
 	return q[1 : len(q)-1]
-}
-
-// WriteText writes the report for people.
-func (r Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	for _, f := range r.Findings {
-		for i, l := range f.Lines() {
-			if i > 0 {
-				b.WriteString("    ")
-			}
-			b.WriteString(l + "\n")
-		}
-	}
-	b.WriteString(r.Summary() + "\n")
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// WriteJSON writes the report as one indented JSON document.
-func (r Report) WriteJSON(w io.Writer) error {
-	if r.Findings == nil {
-		r.Findings = []Finding{}
-	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(r)
 }

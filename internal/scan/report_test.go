@@ -1,9 +1,8 @@
 package scan_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,21 +36,15 @@ func TestMatch(t *testing.T) {
 			t.Errorf("Match(%.40s, %.40s) = %v, want %v", tt.glob, tt.path, got, tt.want)
 		}
 	}
-	if err := scan.CheckGlob("/app/["); err == nil {
-		t.Error("CheckGlob(/app/[) = nil")
-	}
-	if err := scan.CheckGlob("/app/**/*.node"); err != nil {
-		t.Errorf("CheckGlob = %v", err)
-	}
 }
 
 func TestImage_allow(t *testing.T) {
 	i := server
 	i.Layers = [][]byte{scantest.Tar(t, bin(modules+"a/build/Release/a.node", armAddon), bin(modules+"b/build/Release/b.node", armAddon))}
-	r := on(t, []string{"debian12", "node"}, i, scan.Options{Allow: []string{"node_modules/a/**", "/never"}})
+	r := on(t, []string{"debian12", "node"}, i, scan.Options{Allow: []scan.Rule{{Path: "node_modules/a/**", Reason: "a plug-in"}, {Path: "/never"}, {Path: "/app/node_modules/a"}}})
 	wantLines(t, r, "error addon-wrong /"+modules+"b/build/Release/b.node", "warning allow-unused /never", "note addon-wrong /"+modules+"a/build/Release/a.node")
-	if got := r.Findings[2].Allowed; got != "node_modules/a/**" {
-		t.Errorf("Allowed = %q, want the rule", got)
+	if f := r.Findings[2]; f.Allowed != "node_modules/a/**" || f.Reason != "a plug-in" || !slices.Contains(f.Lines(), "allowed by: node_modules/a/** (a plug-in)") {
+		t.Errorf("finding = %+v, want the first rule that matches, with its reason", f)
 	}
 	if f := r.Failure(); f == nil || len(f.Also) != 0 {
 		t.Errorf("Failure = %+v, want one", f)
@@ -87,35 +80,43 @@ func TestReport_Failure_isShort(t *testing.T) {
 	}
 }
 
-func TestReport_WriteText_showsControlCharacters(t *testing.T) {
-	r := scan.Report{Target: "linux/amd64", Findings: []scan.Finding{{Level: scan.Error, Rule: "x", Path: "/a\x1b[2Jb\n", What: "y"}}}
-	var b bytes.Buffer
-	if err := r.WriteText(&b); err != nil {
+func TestImage_allowIsForFilesOnly(t *testing.T) {
+	i := scantest.Image{Arch: "arm64", Cmd: []string{"/s"}, Layers: [][]byte{scantest.Tar(t, scantest.File{Name: "../../x", Body: []byte("y")}, bin("s", scantest.ELF{Program: true}))}}
+	r, err := scan.Image(t.Context(), scan.FromSave(stream(i.Save(t))), amd64, scan.Options{Allow: []scan.Rule{{Path: "**"}}})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if s := b.String(); strings.ContainsAny(s, "\x1b") || !strings.Contains(s, `/a\x1b[2Jb\n is y`) {
-		t.Errorf("WriteText = %q", s)
+	wantLines(t, r, "error layer-member ../../x", "error image-platform /", "warning allow-unused **")
+}
+
+func TestFinding_Lines_showControlCharacters(t *testing.T) {
+	s := strings.Join(scan.Finding{Level: scan.Error, Rule: "x", Path: "/a\x1b[2Jb\n", What: "y"}.Lines(), "|")
+	if strings.ContainsAny(s, "\x1b\n") || !strings.Contains(s, `/a\x1b[2Jb\n is y`) {
+		t.Errorf("Lines = %q", s)
 	}
 }
 
-func TestReport_WriteJSON(t *testing.T) {
-	var b bytes.Buffer
-	if err := (scan.Report{Target: "linux/amd64"}).WriteJSON(&b); err != nil {
-		t.Fatal(err)
+func TestReport_Event(t *testing.T) {
+	f := scan.Finding{
+		Level: scan.Error, Rule: "r", Path: "/p", What: "w", Want: "v", Why: "y", LoadedBy: "/l", Layer: "sha256:1", Step: "COPY", Mend: []string{"m"}, Allowed: "**", Reason: "because",
 	}
-	var got map[string]any
-	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
-		t.Fatal(err)
+	got := scan.Report{Target: "linux/amd64", Findings: []scan.Finding{f}, Files: 1, Binaries: 2, Bytes: 3, Layers: 4, Cached: 5}.Event()
+	want := &event.Binaries{
+		Target: "linux/amd64", Files: 1, Binaries: 2, Bytes: 3, Layers: 4, Cached: 5, Findings: []event.BinaryFinding{{
+			Level: "error", Rule: "r", Path: "/p", What: "w", Want: "v", Why: "y", LoadedBy: "/l", Layer: "sha256:1", Step: "COPY", Mend: []string{"m"}, Allowed: "**", Reason: "because",
+		}},
 	}
-	want := map[string]any{"target": "linux/amd64", "findings": []any{}, "files": 0.0, "binaries": 0.0, "bytes": 0.0, "layers": 0.0, "cached": 0.0}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("WriteJSON (-want +got):\n%s", d)
+		t.Errorf("Event (-want +got):\n%s", d)
 	}
 }
 
-func TestReport_Notes(t *testing.T) {
-	r := scan.Report{Findings: []scan.Finding{{Level: scan.Error, Path: "/e"}, {Level: scan.Warning, Path: "/w", What: "odd", Why: "so"}, {Level: scan.Note, Path: "/n"}}}
+func TestReport_NotesAndRemarks(t *testing.T) {
+	r := scan.Report{Findings: []scan.Finding{{Level: scan.Error, Path: "/e"}, {Level: scan.Warning, Path: "/w", What: "odd", Why: "so"}, {Level: scan.Note, Path: "/n", What: "x", Why: "y", Allowed: "/n", Reason: "z"}}}
 	if d := cmp.Diff([]event.Note{{Level: event.Warn, Text: "/w is odd: so"}}, r.Notes()); d != "" {
 		t.Errorf("Notes (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]event.Note{{Level: event.Info, Text: "/n is x; accepted by verify.allow /n (z)"}}, r.Remarks()); d != "" {
+		t.Errorf("Remarks (-want +got):\n%s", d)
 	}
 }

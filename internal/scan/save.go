@@ -16,16 +16,18 @@ import (
 )
 
 // FromSave is the image in what `docker save` writes, in its older form or as an
-// OCI layout, members in any order. A file is read where it is, layers in
-// parallel; anything else is read once, forwards.
+// OCI layout, members in any order; the whole may be compressed with gzip or
+// zstd. A plain file is read where it is, layers in parallel; anything else is
+// read once, forwards.
 func FromSave(r io.Reader) Source {
-	return saved{open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(r), nil }, raw: r}
+	return saved{raw: r}
 }
 
 // FromSaved is an image of an engine, which open gives as `docker save` writes
 // it and whose config is known before: open is not called when the cache knows
-// every layer. The config needs rootfs.diff_ids, and history and the settings of
-// containers for a full report; the archive's own replaces it when it is read.
+// every layer. The config needs rootfs.diff_ids and the settings of containers;
+// without its history the archive is read all the same when something is wrong,
+// for the build steps. The archive's own config replaces it when it is read.
 //
 // The engine's word for its own layers is taken: they are not hashed again.
 func FromSaved(config []byte, open func(ctx context.Context) (io.ReadCloser, error)) Source {
@@ -42,22 +44,46 @@ func (s saved) read(ctx context.Context, r *reader) (*contents, error) {
 	if in := s.known(r); in != nil {
 		return in, nil
 	}
-	if f, ok := s.raw.(seekable); ok {
-		if end, err := f.Seek(0, io.SeekEnd); err == nil {
-			return readFile(ctx, r, f, end)
-		}
+	if s.raw != nil {
+		return readArchive(ctx, r, s.raw)
 	}
+	return s.stream(ctx, r)
+}
+
+// stream reads the archive from its beginning.
+func (s saved) stream(ctx context.Context, r *reader) (*contents, error) {
 	body, err := s.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("save the image: %w", err)
 	}
-	trusted := s.raw == nil
-	in, err := readStream(ctx, r, body, trusted)
-	if err = errors.Join(err, body.Close()); err == nil && trusted {
+	in, err := readStream(ctx, r, body, true)
+	if err = errors.Join(err, body.Close()); err == nil {
 		err = s.same(in)
 	}
 	return in, err
 }
+
+// readArchive reads an archive where it is, when it is a plain file, and forwards
+// otherwise.
+func readArchive(ctx context.Context, r *reader, raw io.Reader) (*contents, error) {
+	if f, ok := raw.(seekable); ok {
+		if end, err := f.Seek(0, io.SeekEnd); err == nil {
+			raw = io.NewSectionReader(f, 0, end)
+		}
+	}
+	z, _, err := layer.Decompress(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read the archive: %w", err)
+	}
+	defer z.Close()
+	if plain, ok := raw.(*io.SectionReader); ok && isPlain(z) {
+		return readFile(ctx, r, plain, plain.Size())
+	}
+	return readStream(ctx, r, z, false)
+}
+
+// isPlain reports whether what Decompress gave can still seek.
+func isPlain(r io.Reader) bool { _, ok := r.(layer.ReadSeekerAt); return ok }
 
 // same holds the archive against the config that was known before: the engine
 // may have another image under that name by now.
@@ -76,6 +102,9 @@ func (s saved) known(r *reader) *contents {
 		return nil
 	}
 	in := &contents{config: cfg}
+	if len(cfg.History) == 0 {
+		in.whole = func(ctx context.Context) (*contents, error) { return s.stream(ctx, r) }
+	}
 	for _, id := range cfg.RootFS.DiffIDs {
 		f, ok := r.known(id)
 		if !ok {
@@ -242,13 +271,13 @@ func isLayer(head []byte) bool {
 
 // assemble puts the layers in their order and holds them against the config.
 func (a *archive) assemble(r *reader) (*contents, error) {
-	p, err := resolve(a, r.target)
+	p, err := r.resolve(a)
 	if err != nil {
 		return nil, err
 	}
 	ids := p.config.RootFS.DiffIDs
 	if len(ids) != len(p.files) {
-		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(ids), len(p.files))
+		return nil, miscounted(p.config, len(p.files))
 	}
 	in := &contents{config: p.config}
 	for i, file := range p.files {
@@ -295,7 +324,7 @@ func readFile(ctx context.Context, r *reader, f seekable, size int64) (*contents
 	if err != nil {
 		return nil, err
 	}
-	p, err := resolve(sections{a, where}, r.target)
+	p, err := r.resolve(sections{a, where})
 	if err != nil {
 		return nil, err
 	}

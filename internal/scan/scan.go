@@ -33,9 +33,14 @@ func (t Target) String() string { return t.OS + "/" + t.Arch }
 
 // Options say how to look. The zero Options are good ones, without a cache.
 type Options struct {
-	// Allow are globs of paths whose findings are only noted. "**" stands for
-	// any number of folders.
-	Allow []string
+	// Allow are rules for paths whose findings are only noted.
+	Allow []Rule
+	// Config is the digest of the config of the image that is meant, where a
+	// Source holds several; without it the only one for the target is taken.
+	Config string
+	// Steps reads an image whose every layer is known all the same, when a warning
+	// wants its build step. For errors that is always done.
+	Steps bool
 	// Cache keeps the facts of layers; nil keeps none.
 	Cache layer.Cache
 	// Parallel is how many layers are read at once, where a Source can open
@@ -55,11 +60,15 @@ func UserCache() (layer.Cache, error) {
 	return layer.Folder{Dir: filepath.Join(dir, "weelo-deploy", "layers")}, nil
 }
 
+// ErrNotUnpackable is in the error of an image whose layers are not those that
+// its config promises.
+var ErrNotUnpackable = errors.New("ECS could not unpack it")
+
 // Image reads the image of src and judges its native files for the target. An
 // image that cannot be read, because it is damaged or beyond the limits of
 // package layer, is an error; what is wrong with its files is in the report.
 func Image(ctx context.Context, src Source, target Target, opts Options) (Report, error) {
-	r := &reader{cache: opts.Cache, parallel: opts.Parallel, target: target}
+	r := &reader{cache: opts.Cache, parallel: opts.Parallel, target: target, digest: opts.Config}
 	if r.parallel <= 0 {
 		r.parallel = 2
 	}
@@ -67,8 +76,21 @@ func Image(ctx context.Context, src Source, target Target, opts Options) (Report
 	if err != nil {
 		return Report{}, fmt.Errorf("read the image's layers: %w", err)
 	}
+	rep, err := judgeContents(ctx, in, target, opts)
+	if err != nil || in.whole == nil || rep.Count(Error) == 0 && (!opts.Steps || rep.Count(Warning) == 0) {
+		return rep, err
+	}
+	// Something is to be told, with the step that brought it, and what the cache
+	// had does not name steps.
+	if in, err = in.whole(ctx); err != nil {
+		return Report{}, fmt.Errorf("read the image's layers: %w", err)
+	}
+	return judgeContents(ctx, in, target, opts)
+}
+
+func judgeContents(ctx context.Context, in *contents, target Target, opts Options) (Report, error) {
 	if len(in.layers) != len(in.config.RootFS.DiffIDs) {
-		return Report{}, fmt.Errorf("read the image's layers: the manifest names %d, the config %d", len(in.layers), len(in.config.RootFS.DiffIDs))
+		return Report{}, fmt.Errorf("read the image's layers: %w", miscounted(in.config, len(in.layers)))
 	}
 	rep := Report{Target: target.String(), Findings: []Finding{}, Layers: len(in.layers)}
 	tree := &rootfs.Tree{}
@@ -83,6 +105,11 @@ func Image(ctx context.Context, src Source, target Target, opts Options) (Report
 	rep.allow(opts.Allow)
 	rep.sort()
 	return rep, nil
+}
+
+// miscounted is the error of a manifest with n layers.
+func miscounted(c config, n int) error {
+	return fmt.Errorf("the config names %d layers, the manifest %d: %w", len(c.RootFS.DiffIDs), n, ErrNotUnpackable)
 }
 
 func (r *Report) count(l scanned) {

@@ -24,6 +24,8 @@ type Source interface {
 type contents struct {
 	config config
 	layers []scanned
+	// whole reads the image anew with all that its config says; nil when it was.
+	whole func(context.Context) (*contents, error)
 }
 
 type scanned struct {
@@ -45,6 +47,37 @@ type Layer struct {
 // knows are not opened. A DiffID that is empty is taken from the config.
 func FromLayers(config []byte, layers []Layer) Source { return apart{config, layers} }
 
+// FromBlobs is an image in a registry: open gives the blob of a digest, the
+// config and the layers are named by theirs, the lowest layer first.
+func FromBlobs(open func(ctx context.Context, digest string) (io.ReadCloser, error), config string, layers []string) Source {
+	return blobs{open, config, layers}
+}
+
+type blobs struct {
+	open   func(context.Context, string) (io.ReadCloser, error)
+	config string
+	layers []string
+}
+
+func (b blobs) read(ctx context.Context, r *reader) (*contents, error) {
+	body, err := b.open(ctx, b.config)
+	if err != nil {
+		return nil, fmt.Errorf("open the image's config: %w", err)
+	}
+	raw, err := document("the image's config", body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return nil, err
+	}
+	if got := digestOf(raw); got != b.config {
+		return nil, fmt.Errorf("the image's config is %s, and was asked for as %s", got, b.config)
+	}
+	a := apart{config: raw}
+	for _, d := range b.layers {
+		a.layers = append(a.layers, Layer{Digest: d, Open: func(ctx context.Context) (io.ReadCloser, error) { return b.open(ctx, d) }})
+	}
+	return a.read(ctx, r)
+}
+
 type apart struct {
 	config []byte
 	layers []Layer
@@ -62,7 +95,7 @@ func (a apart) read(ctx context.Context, r *reader) (*contents, error) {
 func (a apart) layersOf(ctx context.Context, r *reader, cfg config) (*contents, error) {
 	ids := cfg.RootFS.DiffIDs
 	if len(ids) != len(a.layers) {
-		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(ids), len(a.layers))
+		return nil, miscounted(cfg, len(a.layers))
 	}
 	in := &contents{config: cfg, layers: make([]scanned, len(a.layers))}
 	g, ctx := errgroup.WithContext(ctx)
@@ -83,6 +116,7 @@ type reader struct {
 	cache    layer.Cache
 	parallel int
 	target   Target
+	digest   string // of the config of the image that is meant; "" takes the only one
 }
 
 func (r *reader) known(diffID string) (*layer.Facts, bool) {
@@ -119,7 +153,7 @@ func (r *reader) settle(name, diffID, sum string, facts *layer.Facts) error {
 		return nil
 	}
 	if diffID != "" && sum != diffID {
-		return fmt.Errorf("layer %s holds %s, the image's config says %s: ECS could not unpack it", name, sum, diffID)
+		return fmt.Errorf("layer %s holds %s, the image's config says %s: %w", name, sum, diffID, ErrNotUnpackable)
 	}
 	if r.cache != nil {
 		r.cache.Put(sum, facts)

@@ -66,6 +66,10 @@ func truths() []Case {
 		{Name: "zstd", Make: one(Image{Layers: []string{"zstd", "zstd"}}), Runs: one(Image{Layers: []string{"zstd", "zstd"}})},
 		{Name: "uncompressed-beside-gzip", Make: one(Image{Layers: []string{"none", "gzip"}}), Runs: one(Image{Layers: []string{"none", "gzip"}})},
 		{Name: "x86-64", Make: one(Image{Arch: "x86_64"}), Runs: one(Image{Arch: "x86_64"})},
+		{Name: "program", Make: one(Image{Program: "amd64"}), Runs: one(Image{Program: "amd64"})},
+		{Name: "program-arm64", Make: one(Image{Program: "arm64"}), Runs: one(Image{Program: "arm64"})}, // by its label it is fine
+		// What only the layers' contents tell.
+		{Name: "other-layers", Make: one(Image{OtherDiffIDs: true}), Runs: one(Image{OtherDiffIDs: true})},
 		{Name: "index", Make: all, Runs: amd64},
 		{Name: "index-with-attestation", Runs: amd64, Make: func(c *Content) v1.Descriptor {
 			return c.Index(For(amd64(c), "linux/amd64"), Attestation(c.Image(Image{OS: "unknown", Arch: "unknown", Layers: []string{"attestation"}})))

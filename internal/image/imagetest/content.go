@@ -8,6 +8,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"debug/elf"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -56,9 +58,11 @@ type Image struct {
 	OS, Arch, Variant string   // linux and amd64 when empty; "-" for none
 	OSVersion         string   // in the config
 	Layers            []string // how each is compressed: gzip, zstd, none, foreign, attestation; one with gzip when nil
+	Program           string   // a last layer has a program for this architecture, which the image starts
 	Labels            map[string]string
 	ConfigType        types.MediaType
 	DiffIDs           int                // more (or, negative, fewer) than layers
+	OtherDiffIDs      bool               // the first layer's is that of another
 	Edit              func(*v1.Manifest) // the last word on the manifest
 }
 
@@ -68,18 +72,31 @@ func (c *Content) Image(i Image) v1.Descriptor {
 		i.Layers = []string{"gzip"}
 	}
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
-	diffs := []string{}
+	diffs, steps := []string{}, []any{}
 	for n, how := range i.Layers {
+		steps = append(steps, map[string]any{"created_by": fmt.Sprintf("COPY layer-%d /etc/ # buildkit", n)})
 		l, diff := c.layer(n, how)
 		m.Layers = append(m.Layers, l)
 		diffs = append(diffs, diff.String())
+	}
+	process := map[string]any{"Labels": i.Labels}
+	if i.Program != "" {
+		plain := packed("app", program(i.Program))
+		c.plain[hash(plain)] = plain
+		m.Layers = append(m.Layers, c.Add(types.OCILayer, gzipped(plain)))
+		diffs = append(diffs, hash(plain).String())
+		process["Entrypoint"] = []string{"/app"}
+		steps = append(steps, map[string]any{"created_by": "COPY app /app # buildkit"})
+	}
+	if i.OtherDiffIDs {
+		diffs[0] = hash([]byte("another layer")).String()
 	}
 	for ; i.DiffIDs > 0; i.DiffIDs-- {
 		diffs = append(diffs, hash(fmt.Append(nil, "no layer", i.DiffIDs)).String())
 	}
 	diffs = diffs[:len(diffs)+i.DiffIDs]
 	config := map[string]any{
-		"config": map[string]any{"Labels": i.Labels}, "rootfs": map[string]any{"type": "layers", "diff_ids": diffs},
+		"config": process, "history": steps, "rootfs": map[string]any{"type": "layers", "diff_ids": diffs},
 	}
 	for key, v := range map[string]string{"os": or(i.OS, "linux"), "architecture": or(i.Arch, "amd64"), "variant": i.Variant, "os.version": i.OSVersion} {
 		if v != "" {
@@ -125,10 +142,27 @@ func (c *Content) layer(n int, how string) (v1.Descriptor, v1.Hash) {
 	panic("imagetest: no layer is " + how)
 }
 
+// program is the least that is a program for Linux: an ELF header and one
+// segment, which holds them both (ELF-64 object file format). Nobody starts it.
+func program(goarch string) []byte {
+	machine := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[goarch]
+	const size = 64 + 56
+	h := elf.Header64{
+		Ident: [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Type:  uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT),
+		Entry: 0x400000 + size, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
+	}
+	p := elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: 0x400000, Paddr: 0x400000, Filesz: size, Memsz: size, Align: 0x1000}
+	var b bytes.Buffer
+	must(binary.Write(&b, binary.LittleEndian, h))
+	must(binary.Write(&b, binary.LittleEndian, p))
+	return b.Bytes()
+}
+
 func packed(name string, content []byte) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	must(w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}))
+	must(w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content)), Typeflag: tar.TypeReg}))
 	_, err := w.Write(content)
 	must(err)
 	must(w.Close())
