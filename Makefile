@@ -3,10 +3,10 @@
 export CGO_ENABLED := 0
 export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 
-.PHONY: help build demo test lint clean
+.PHONY: help build demo test test-packages lint clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/weelo-deploy
 	go build -tags grpcnotrace -ldflags '-s -w' -o bin/weelo-deploy ./cmd/weelo-deploy
@@ -20,6 +20,11 @@ test: ## all tests, those with real containers included (linux/amd64)
 	@scripts/require-host test
 	@scripts/ensure-docker
 	@scripts/test
+
+test-packages: ## the scan against real npm packages and a real Debian (needs npm, gcc, musl-gcc, apt-get)
+	@scripts/require-host test-packages
+	@scripts/ensure-docker
+	go test -tags packages -count=1 -timeout 10m ./internal/scan/realtest
 
 lint: ## gofmt, go vet, staticcheck
 	@scripts/lint
