@@ -39,6 +39,10 @@ func (s *Store) ECR(hostport func() string) *awsjson.Service {
 	awsjson.Handle(svc, "BatchGetImage", a.batchGetImage)
 	awsjson.Handle(svc, "BatchDeleteImage", a.batchDeleteImage)
 	awsjson.Handle(svc, "PutImage", a.putImage)
+	awsjson.Handle(svc, "GetLifecyclePolicy", a.getLifecyclePolicy)
+	awsjson.Handle(svc, "PutLifecyclePolicy", a.putLifecyclePolicy)
+	awsjson.Handle(svc, "StartLifecyclePolicyPreview", a.startPreview)
+	awsjson.Handle(svc, "GetLifecyclePolicyPreview", a.getPreview)
 	return svc
 }
 

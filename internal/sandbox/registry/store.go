@@ -74,10 +74,13 @@ type repository struct {
 	Labels    map[string]string `json:"labels"` // the resource's tags
 	Tags      map[string]string `json:"tags"`   // tag → digest
 	Images    map[string]*image `json:"images"` // by digest
+	Lifecycle string            `json:"lifecycle,omitempty"`
 
 	// blobs are the layers and configs that clients of this repository can
 	// see: those of its images, and those pushed for an image to come.
 	blobs map[string]bool
+
+	preview *preview // of a lifecycle policy, nil before there is one
 }
 
 // image is a manifest, or a record of one whose content is gone.
