@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/onetask":       {"internal/event", "internal/health"},
 	"internal/config":        {"internal/event", "internal/nearest", "internal/redact"},
 	"internal/output":        {"internal/event", "internal/nearest", "internal/redact"},
+	"internal/doctor":        {"internal/event", "internal/history", "internal/iam", "internal/image", "internal/release", "internal/taskdef"},
 	"internal/scan":          {"internal/event", "internal/scan/layer", "internal/scan/native", "internal/scan/rootfs"},
 	"internal/scan/native":   {},
 	"internal/scan/layer":    {"internal/scan/native"},

@@ -48,7 +48,7 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
 	for id, cmds := range map[string][]*cobra.Command{
 		"release": {newReleaseCommand(a), newPlanCommand(a), newRollbackCommand(a), newWatchCommand(a)},
 		"look":    {newStatusCommand(a), newHistoryCommand(a)},
-		"setup":   {newConfigCommand(a), newSchemaCommand(a)},
+		"setup":   {newDoctorCommand(a), newIAMPolicyCommand(a), newConfigCommand(a), newSchemaCommand(a)},
 		"parts":   {newBuildCommand(a), newVerifyCommand(a), newSandboxCommand(a)},
 	} {
 		for _, c := range cmds {

@@ -62,8 +62,7 @@ func changed(cmd *cobra.Command, keys map[string]string, buildArgs []string) (ov
 func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settings, error) {
 	c := s.config
 	if c.Image.Repository == "" {
-		return release.Settings{}, event.Fail(event.CodeUsage, "no image repository is named").
-			Hint("set image.repository in weelo-deploy.yaml, or WEELO_DEPLOY_IMAGE_REPOSITORY")
+		return release.Settings{}, noRepository()
 	}
 	src, err := build.ReadSource(ctx, c.Dir)
 	if err != nil && !errors.Is(err, build.ErrNoGit) {
@@ -108,6 +107,11 @@ func allowed(list []config.Allow) []scan.Rule {
 		rules = append(rules, scan.Rule{Path: a.Path, Reason: a.Reason})
 	}
 	return rules
+}
+
+func noRepository() error {
+	return event.Fail(event.CodeUsage, "no image repository is named").
+		Hint("set image.repository in weelo-deploy.yaml, or WEELO_DEPLOY_IMAGE_REPOSITORY")
 }
 
 // tags are the templates expanded. A released image that is in the repository

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -81,10 +82,11 @@ func tagged(s *ast.StructType) []string {
 // import, so their source is read.
 func TestDocs_readCommands(t *testing.T) {
 	text, have := readDocs(t), structs(sources(t, "../../cmd/weelo-deploy"))
+	maps.Copy(have, structs(sources(t, "../doctor")))
 	for heading, name := range map[string]string{
 		"### status": "statusReport", "#### status deployments": "statusDeployment", "#### status tasks": "statusTask", "#### status images": "statusImage",
 		"### history": "historyReport", "#### history deployments": "historyEntry", "#### history passedOver": "historyPass", "### version": "versionInfo",
-		"### config show": "configReport", "#### config show values": "configValue",
+		"### doctor": "doctorReport", "#### doctor checks": "Finding", "### config show": "configReport", "#### config show values": "configValue",
 	} {
 		got := []string{}
 		for _, m := range memberRow.FindAllStringSubmatch(section(t, text, heading), -1) {
