@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 
 	"internal/image/imagetest": {},
 
+	"internal/codebuild":     {"internal/build", "internal/event"},
 	"internal/notify":        {"internal/event", "internal/redact"},
 	"internal/trial":         {"internal/engine", "internal/event"},
 	"internal/health":        {"internal/event"},

@@ -16,19 +16,26 @@ import (
 
 type buildFlags struct {
 	name, platform, target string
-	args                   []string
+	args, tags             []string
 	noCache, pull          bool
 	allowEmulation         bool
+	push, noTrial          bool
 }
 
 func newBuildCommand(a *app) *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
-		Use: "build", Short: "Build and verify the image; push nothing", Args: noArgs,
+		Use: "build", Short: "Build and verify the image; with --push, push it", Args: noArgs,
 		Long: `build makes the image as release would and verifies it, and leaves it in the
 local engine under --name, also when its binaries are refused. stdout carries the
-image's id.`,
-		Example: "  weelo-deploy build --name weelo-backend:local\n  weelo-deploy release --image weelo-backend:local --tag v1.0.9",
+image's id.
+
+With --push it also starts the image once, pushes it under image.tags (or --tag)
+and reads it back. stdout carries REPOSITORY@DIGEST then. It changes no service,
+and asks none which tags it lives by: a tag that can move is moved.`,
+		Example: `  weelo-deploy build --name weelo-backend:local
+  weelo-deploy release --image weelo-backend:local --tag v1.0.9
+  weelo-deploy release --image "$(weelo-deploy build --push)"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runBuild(cmd.Context(), cmd, &f)
 		},
@@ -38,6 +45,9 @@ image's id.`,
 	p.StringVar(&f.platform, "platform", "", "build for this `OS/ARCH` (default: build.platform, or linux/amd64)")
 	p.StringVar(&f.target, "target", "", "`STAGE` of the Dockerfile to build")
 	p.StringArrayVar(&f.args, "build-arg", nil, "build argument `NAME=VALUE`, may be repeated")
+	p.BoolVar(&f.push, "push", false, "verify as release does, and push to image.repository")
+	p.StringArrayVar(&f.tags, "tag", nil, "with --push: `TAG` of the image, may be repeated (default: image.tags, or the commit)")
+	p.BoolVar(&f.noTrial, "no-trial", false, "with --push: do not start the image once before")
 	p.BoolVar(&f.noCache, "no-cache", false, "build every step anew")
 	p.BoolVar(&f.pull, "pull", false, "look for newer base images")
 	p.BoolVar(&f.allowEmulation, "allow-emulation", false, "build also when steps are emulated")
@@ -50,8 +60,14 @@ func (a *app) runBuild(ctx context.Context, cmd *cobra.Command, f *buildFlags) e
 		return err
 	}
 	over, err := changed(cmd, map[string]string{"platform": "build.platform", "target": "build.target", "allow-emulation": "build.allowEmulation"}, f.args)
+	if len(f.tags) > 0 {
+		over.lists = map[string][]string{"image.tags": f.tags}
+	}
 	if err == nil {
 		err = s.load(over)
+	}
+	if err == nil {
+		err = f.check(s.config.Build.On)
 	}
 	if err != nil {
 		return s.refuse(err)
@@ -85,6 +101,12 @@ func (s *session) build(ctx context.Context, f *buildFlags, res *event.Result) e
 	if err != nil {
 		return event.Fail(event.CodeConfig, "build.platform").Because(err)
 	}
+	var push *imagePusher
+	if f.push {
+		if push, err = s.newPusher(ctx, f, src); err != nil {
+			return err
+		}
+	}
 	e, err := openEngine(c.Build.On)
 	if err != nil {
 		return err
@@ -102,13 +124,29 @@ func (s *session) build(ctx context.Context, f *buildFlags, res *event.Result) e
 		return err
 	}
 	res.Image, res.Emulated = made.ImageID, made.Emulated
-	local, err := image.VerifyLocal(ctx, e, made.ImageID, []image.Requirement{{Platform: want, From: "build.platform"}})
+	needs := []image.Requirement{{Platform: want, From: "build.platform"}}
+	local, err := image.VerifyLocal(ctx, e, made.ImageID, needs)
 	if err != nil {
 		return err
 	}
 	s.out.In("verify")(event.Note{Level: event.Info, Text: fmt.Sprintf("built %s for %s as %s, %d of %d steps cached", local.ID, local.Platform, req.Name, made.Cached, made.Steps)})
 	res.Binaries, err = s.lookInside(ctx, inEngine(e, local), local.ConfigDigest, want)
+	if err != nil || push == nil {
+		return err
+	}
+	res.Image, err = push.push(ctx, e, local, needs)
 	return err
+}
+
+func (f *buildFlags) check(on string) error {
+	switch _, elsewhere := codeBuildProject(on); {
+	case elsewhere:
+		return event.Fail(event.CodeUsage, "build makes an image in an engine, and build.on is "+on).
+			Hint("release builds with CodeBuild; to build here, set WEELO_DEPLOY_BUILD_ON=docker")
+	case !f.push && (len(f.tags) > 0 || f.noTrial):
+		return event.Fail(event.CodeUsage, "--tag and --no-trial belong to --push")
+	}
+	return nil
 }
 
 func defaultName(repository string) string {

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/weelo/weelo-deploy/internal/build"
+	"github.com/weelo/weelo-deploy/internal/codebuild"
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/image"
@@ -36,7 +37,8 @@ type place struct {
 	// Endpoint and Account are set for a rehearsal: nothing of the user's own AWS
 	// configuration is read then.
 	Endpoint string
-	On       string // build.on
+	On       string           // build.on
+	Verify   codebuild.Verify // for a build elsewhere
 }
 
 // openClients makes the clients of a release, and says which region they speak to.
@@ -71,6 +73,7 @@ func openClients(ctx context.Context, p place) (release.Clients, string, error) 
 			}
 			return e, build.New(e), nil
 		},
+		Elsewhere:    elsewhere(cfg, p),
 		OpenRegistry: func(a engine.Auth) release.Registry { return image.NewRemote(a, nil) },
 		Calls:        func() int { return int(calls.Load()) },
 	}, cfg.Region, nil
@@ -78,7 +81,12 @@ func openClients(ctx context.Context, p place) (release.Clients, string, error) 
 
 // openEngine connects to the Docker engine that build.on names. No engine is a
 // refusal with the ways to get one.
+//
+// CodeBuild is no engine: whoever asks for one beside it means that of this machine.
 func openEngine(on string) (*engine.Engine, error) {
+	if _, ok := codeBuildProject(on); ok {
+		on = ""
+	}
 	e, err := engine.Open(engine.Options{On: on})
 	if err != nil {
 		return nil, build.Unavailable(err)

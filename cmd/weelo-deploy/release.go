@@ -135,7 +135,10 @@ func (s *session) prepare(ctx context.Context, cmd *cobra.Command, f *releaseFla
 	if f.sandbox {
 		return s.rehearse(ctx, f, set)
 	}
-	clients, region, err := openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+	clients, region, err := openClients(ctx, place{
+		Region: s.config.Region, On: s.config.Build.On,
+		Verify: verifyElsewhere(s.config.Verify, f.noTrial),
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -54,6 +54,13 @@ func (b *Builder) read(r Request) (inputs, error) {
 	return in, errors.Join(errs...)
 }
 
+// CheckFiles is the part of Check that needs no engine: what is wrong with the
+// request's files and values.
+func (b *Builder) CheckFiles(r Request) error {
+	_, err := b.read(r)
+	return err
+}
+
 func parsePlatform(s string) (ocispec.Platform, error) {
 	p, err := platforms.Parse(s)
 	if err != nil {

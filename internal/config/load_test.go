@@ -271,7 +271,7 @@ func TestLoad_pathsOfFlags(t *testing.T) {
 }
 
 func TestConfig_Unsupported(t *testing.T) {
-	c := load(t, full+"verify: {trial: {seconds: 5}, allow: [a.node]}\n", Options{Flags: map[string]string{"build.on": "codebuild:shop"}})
+	c := load(t, full+"verify: {trial: {seconds: 5}, allow: [a.node]}\n", Options{})
 	var got []string
 	for _, f := range event.FailuresOf(c.Unsupported()) {
 		if f.Code != event.CodeConfig {
@@ -282,7 +282,6 @@ func TestConfig_Unsupported(t *testing.T) {
 	want := []string{
 		"weelo-deploy.yaml:30:3: checks.http is not supported by this version",
 		"weelo-deploy.yaml:31:3: checks.logs is not supported by this version",
-		"--on: build.on: codebuild:… is not supported by this version",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("messages (-want +got):\n%s", d)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 )
@@ -24,9 +23,6 @@ func (c *Config) Unsupported() error {
 		if c.configured(key) {
 			errs = append(errs, c.unsupportedFailure(key, key))
 		}
-	}
-	if strings.HasPrefix(c.Build.On, "codebuild:") {
-		errs = append(errs, c.unsupportedFailure("build.on", "build.on: codebuild:…"))
 	}
 	return errors.Join(errs...)
 }

@@ -154,6 +154,7 @@ func (l *list) codebuild(p Plan) {
 	l.add("build", project, "codebuild:BatchGetProjects", "codebuild:StartBuild", "codebuild:BatchGetBuilds")
 	l.may("build", "a build goes on when the release is interrupted", project, "codebuild:StopBuild")
 	l.add("build", []string{"arn:" + partition(p.Region) + ":s3:::" + known(p.Bucket) + "/*"}, "s3:PutObject")
+	l.may("build", "the packed sources stay in the bucket", []string{"arn:" + partition(p.Region) + ":s3:::" + known(p.Bucket) + "/*"}, "s3:DeleteObject")
 	l.may("build", "the build's output is not shown", []string{p.arn("logs", "log-group:/aws/codebuild/"+p.Project+":log-stream:*")}, "logs:GetLogEvents")
 }
 

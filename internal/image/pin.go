@@ -34,18 +34,37 @@ func (r Remote) Pin(ctx context.Context, repository, digest string) (string, err
 	if held, err := r.held(ctx, image.Context().Tag(tag), digest); err != nil || held {
 		return tag, err
 	}
-	manifest, err := remote.Get(image, r.options(ctx)...)
-	if err != nil {
-		return "", readError(image.Name(), err)
-	}
-	if err := remote.Tag(image.Context().Tag(tag), manifest, r.options(ctx)...); err != nil {
+	if err := r.put(ctx, image, tag); err != nil {
 		// Somebody may have been quicker, in a repository that takes a tag once.
 		if held, herr := r.held(ctx, image.Context().Tag(tag), digest); herr == nil && held {
 			return tag, nil
 		}
-		return "", pushFailure(repository+":"+tag, repository, tag, err)
+		return "", err
 	}
 	return tag, nil
+}
+
+// Tag gives an image of the repository ("host/name") a further tag, which is moved
+// when it names another image. It takes the rights of a push, and sends only the
+// manifest.
+func (r Remote) Tag(ctx context.Context, repository, digest, tag string) error {
+	image, err := name.NewDigest(repository + "@" + digest)
+	if err != nil {
+		return fmt.Errorf("tag image %s@%s: %w", repository, digest, err)
+	}
+	return r.put(ctx, image, tag)
+}
+
+func (r Remote) put(ctx context.Context, image name.Digest, tag string) error {
+	manifest, err := remote.Get(image, r.options(ctx)...)
+	if err != nil {
+		return readError(image.Name(), err)
+	}
+	if err := remote.Tag(image.Context().Tag(tag), manifest, r.options(ctx)...); err != nil {
+		repository := image.Context().Name()
+		return pushFailure(repository+":"+tag, repository, tag, err)
+	}
+	return nil
 }
 
 // held reports whether the tag names the digest. That it names another is a

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/build"
@@ -27,6 +26,7 @@ type artifact struct {
 	auth      *engine.Auth       // for the registry; nil before the first login
 	reused    bool               // an earlier run of the same commit made it
 	emulated  string             // what ran under emulation when it was built, by its label
+	elsewhere bool               // another machine built, verified and pushed it in this run
 }
 
 // reference is the digest-pinned reference, once it is known.
@@ -53,17 +53,15 @@ func (r *Run) build(ctx context.Context) (string, error) {
 	if err := build.RunBefore(ctx, r.Dir, r.Before, emit); err != nil {
 		return "", err
 	}
+	req := r.labelled()
+	if r.Elsewhere != nil {
+		return r.buildElsewhere(ctx, req)
+	}
 	e, builder, err := r.OpenEngine()
 	if err != nil {
 		return "", err
 	}
 	r.detectEmulation(ctx, e)
-	req := r.Build
-	req.Labels = maps.Clone(req.Labels)
-	if req.Labels == nil {
-		req.Labels = map[string]string{}
-	}
-	req.Labels[LabelInputs] = r.inputs()
 	req.Name = "weelo-deploy-build:" + r.RunID
 	res, err := builder.Build(ctx, req, emit)
 	if err != nil {

@@ -320,6 +320,9 @@ func (r *Run) checkEngine(ctx context.Context) (string, error) {
 	if r.Image != "" {
 		return "", skip("an existing image is released")
 	}
+	if r.Elsewhere != nil {
+		return r.checkElsewhere(ctx)
+	}
 	_, builder, err := r.OpenEngine()
 	if err != nil {
 		return "", err

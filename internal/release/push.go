@@ -19,6 +19,9 @@ func (r *Run) push(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if r.artifact.elsewhere {
+		return r.tagElsewhere(ctx, reg)
+	}
 	if r.artifact.remote != nil {
 		r.pin(ctx, reg)
 		if r.artifact.reused {

@@ -66,6 +66,7 @@ type Registry interface {
 	Describe(ctx context.Context, ref string, want image.Platform) (image.Description, error)
 	Pin(ctx context.Context, repository, digest string) (tag string, err error)
 	Blob(ctx context.Context, repository, digest string) (io.ReadCloser, error)
+	Tag(ctx context.Context, repository, digest, tag string) error
 }
 
 // Clients are the ways to the outside. The ones that are functions are opened
@@ -79,6 +80,8 @@ type Clients struct {
 	WhoAmI func(context.Context) (account, arn string, err error)
 	// OpenEngine connects to the Docker engine and to a builder on it.
 	OpenEngine func() (Engine, Builder, error)
+	// Elsewhere builds instead of the engine; nil: the engine builds.
+	Elsewhere Elsewhere
 	// OpenRegistry reads a registry as auth.
 	OpenRegistry func(engine.Auth) Registry
 	// Calls counts the AWS API calls made so far.

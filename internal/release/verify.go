@@ -74,6 +74,8 @@ func (r *Run) verifyRemote(ctx context.Context, want []image.Requirement) (strin
 		if err := r.scanRemote(ctx, *d); err != nil {
 			return "", err
 		}
+	}
+	if !r.unchanged && !r.artifact.elsewhere {
 		r.out.In("verify")(event.Check{Name: "trial run", Status: event.Skipped, Detail: "the image is in the registry and was not built here"})
 	}
 	return describePlatform(d.Config, shortDigest(d.Digest)), nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
@@ -31,6 +32,11 @@ func (s *Server) plant(ctx context.Context) error {
 	for _, g := range from.LogGroups {
 		if err := s.logs.CreateGroup(g.Name); err != nil && !errors.Is(err, logstore.ErrExists) {
 			return fmt.Errorf("seed: %w", err)
+		}
+	}
+	for _, p := range from.Projects {
+		if err := s.builds.AddProject(builds.Project{Name: p.Name, Source: p.Source, Type: p.Type}); err != nil {
+			return fmt.Errorf("seed project %s: %w", p.Name, err)
 		}
 	}
 	for _, c := range from.Clusters {

@@ -30,6 +30,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/v2/", s.logged(s.registry.Handler()))
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.HandleFunc("GET /{$}", s.greet)
+	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
 	return guarded(mux)
 }
 
@@ -54,7 +55,8 @@ func (s *Server) hasOperation(service, operation string) bool {
 
 func (s *Server) operations() map[string][]string {
 	all := map[string][]string{"sts": {getCallerIdentity}, "iam": {simulatePrincipalPolicy}}
-	for _, name := range []string{"ecs", "ecr", "logs"} {
+	all["s3"] = s.objects.Operations()
+	for _, name := range []string{"ecs", "ecr", "logs", "codebuild"} {
 		all[name] = s.api.Service(name).Operations()
 	}
 	return all

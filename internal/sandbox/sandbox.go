@@ -26,11 +26,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"sync"
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
@@ -91,6 +93,8 @@ type Server struct {
 	registry *registry.Store
 	logs     *logstore.Store
 	cluster  *cluster.Cluster
+	objects  *builds.Objects
+	builds   *builds.Store
 	faults   *fault.Set
 	calls    *fault.Log
 	api      *awsjson.Mux
@@ -190,6 +194,8 @@ func open(cfg Config) (*Server, error) {
 		Runtime: cfg.Runtime, Images: s.images(), Logs: s.logs, Secrets: cfg.Secrets,
 		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes,
 	})
+	s.objects = builds.NewObjects(cfg.Region)
+	s.builds = builds.New(builds.Config{Account: cfg.Account, Region: cfg.Region, Now: cfg.Now, Logs: s.logs, Objects: s.objects, Env: s.buildEnv})
 	s.mount()
 	return s, nil
 }
@@ -200,6 +206,7 @@ func (s *Server) mount() {
 	s.api.Add("ecs", s.cluster.API())
 	s.api.Add("ecr", s.registry.ECR(s.Registry))
 	s.api.Add("logs", s.logs.API())
+	s.api.Add("codebuild", s.builds.API())
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
 	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
 	s.http = &http.Server{
@@ -270,6 +277,21 @@ func (s *Server) Env() []string {
 	}
 }
 
+// buildEnv is the environment of a build's commands: this machine's programs and
+// engine, and this sandbox for AWS.
+func (s *Server) buildEnv() []string {
+	env := s.Env()
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// Objects is the S3 store.
+func (s *Server) Objects() *builds.Objects { return s.objects }
+
 // Bounds of ending.
 const (
 	drainTime   = time.Second      // for answers under way
@@ -281,6 +303,7 @@ const (
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
+		s.builds.Close()
 		s.closeErr = errors.Join(s.stopServing(), s.stopTasks(), s.registry.Close())
 	})
 	return s.closeErr

@@ -15,11 +15,14 @@ import (
 // Name rules of the services' own APIs (CreateCluster, CreateRepository,
 // RegisterTaskDefinition, CreateLogGroup and DescribeImages references).
 var (
-	ecsName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	repoName   = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-	groupName  = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
-	tagName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	ecsName   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	repoName  = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	groupName = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+	tagName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	// Names of CodeBuild's CreateProject and of S3 buckets.
+	projectName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`)
+	bucketName  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	digestForm  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
 // checker looks for what the types alone do not forbid.
@@ -46,7 +49,18 @@ func check(file string, s *Seed, root *yaml.Node) error {
 	c.checkLogGroups()
 	c.checkRevisions()
 	c.checkServices()
+	c.checkProjects()
 	return errors.Join(c.found...)
+}
+
+func (c *checker) checkProjects() {
+	seen := map[string]bool{}
+	for i, p := range c.seed.Projects {
+		c.name(seen, projectName, "project", p.Name, "projects", i, "name")
+		if bucket, key, _ := strings.Cut(p.Source, "/"); !bucketName.MatchString(bucket) || key == "" {
+			c.add([]any{"projects", i, "source"}, "project %s: source wants BUCKET/KEY, not %q", p.Name, p.Source)
+		}
+	}
 }
 
 // add notes a problem of the value at path.

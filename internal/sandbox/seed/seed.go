@@ -37,6 +37,15 @@ type Seed struct {
 	LogGroups            []LogGroup   `yaml:"logGroups"`
 	TaskDefinitions      []Revision   `yaml:"taskDefinitions"`
 	Services             []Service    `yaml:"services"`
+	Projects             []Project    `yaml:"projects"`
+}
+
+// Project is a CodeBuild project whose source is in S3. Its builds run their
+// commands on this machine.
+type Project struct {
+	Name   string `yaml:"name"`
+	Source string `yaml:"source"` // BUCKET/KEY; the bucket is made
+	Type   string `yaml:"type"`   // LINUX_CONTAINER (default), ARM_CONTAINER, …
 }
 
 // Cluster is an ECS cluster.
