@@ -31,13 +31,21 @@ var allowed = map[string][]string{
 
 	"internal/image/imagetest": {},
 
+	"internal/output":           {"internal/event", "internal/nearest", "internal/redact", "internal/output/chronicle", "internal/output/page", "internal/output/panel", "internal/output/summary", "internal/output/words"},
+	"internal/output/chronicle": {"internal/event", "internal/output/words"},
+	"internal/output/page":      {"internal/event", "internal/output/chronicle", "internal/output/words"},
+	"internal/output/panel":     {"internal/event", "internal/output/chronicle", "internal/output/words"},
+	"internal/output/summary":   {"internal/event", "internal/output/chronicle", "internal/output/words"},
+	"internal/output/words":     {},
+
+	"internal/output/outputtest": {},
+
 	"internal/codebuild":     {"internal/build", "internal/event"},
 	"internal/notify":        {"internal/event", "internal/redact"},
 	"internal/trial":         {"internal/engine", "internal/event"},
 	"internal/health":        {"internal/event"},
 	"internal/onetask":       {"internal/event", "internal/health"},
 	"internal/config":        {"internal/event", "internal/nearest", "internal/redact"},
-	"internal/output":        {"internal/event", "internal/nearest", "internal/redact"},
 	"internal/doctor":        {"internal/event", "internal/history", "internal/iam", "internal/image", "internal/release", "internal/taskdef"},
 	"internal/scan":          {"internal/event", "internal/scan/layer", "internal/scan/native", "internal/scan/rootfs"},
 	"internal/scan/native":   {},

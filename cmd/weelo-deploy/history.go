@@ -12,6 +12,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/output"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
@@ -163,7 +164,7 @@ func (s *session) printHistory(rep historyReport) error {
 		fmt.Fprintln(a.stdout, "no deployments of this service are recorded (ECS keeps them for 90 days)")
 	}
 	for _, n := range rep.Notes {
-		fmt.Fprintln(a.stdout, "note: "+output.Clean(n))
+		fmt.Fprintln(a.stdout, "note: "+words.Clean(n))
 	}
 	fmt.Fprintln(a.stdout)
 	if rep.Back == "" {
@@ -172,7 +173,7 @@ func (s *session) printHistory(rep historyReport) error {
 		fmt.Fprintf(a.stdout, "weelo-deploy rollback would go back to %s (%s)\n", history.Name(rep.Back), rep.BackWhy)
 	}
 	for _, p := range rep.PassedBy {
-		fmt.Fprintf(a.stdout, "  not %s: %s\n", history.Name(p.TaskDefinition), output.Clean(p.Why))
+		fmt.Fprintf(a.stdout, "  not %s: %s\n", history.Name(p.TaskDefinition), words.Clean(p.Why))
 	}
 	return nil
 }

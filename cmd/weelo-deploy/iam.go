@@ -12,7 +12,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/doctor"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/iam"
-	"github.com/weelo/weelo-deploy/internal/output"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
@@ -59,7 +59,7 @@ func (s *session) plan(ctx context.Context) iam.Plan {
 	defer cancel()
 	plan := planOf(s.config, s.config.Region)
 	unknown := func(what string, err error) {
-		fmt.Fprintf(s.app.stderr, "note: %s; the policy has * instead (%s)\n", what, output.Clean(s.redact.String(event.FailuresOf(err)[0].Message)))
+		fmt.Fprintf(s.app.stderr, "note: %s; the policy has * instead (%s)\n", what, words.Clean(s.redact.String(event.FailuresOf(err)[0].Message)))
 	}
 	clients, region, err := openClients(ctx, place{Region: plan.Region})
 	if err != nil {

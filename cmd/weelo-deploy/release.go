@@ -105,7 +105,20 @@ func (a *app) runRelease(cmd *cobra.Command, command string, f *releaseFlags, do
 	}
 	defer closing()
 	run.Interrupts = a.again
+	s.screen.Hint(f.hints())
 	return s.done(do(ctx, run))
+}
+
+// hints say what Ctrl-C does on a terminal, before and after the service changes.
+func (f *releaseFlags) hints() (before, then string) {
+	before = "Ctrl-C: stop, nothing is deployed yet"
+	switch release.OnInterrupt(f.onInterrupt) {
+	case release.InterruptRollback:
+		return before, "Ctrl-C: roll back"
+	case release.InterruptDetach:
+		return before, "Ctrl-C: stop watching (it goes on)"
+	}
+	return before, "Ctrl-C: stop watching (it goes on) · twice: roll back"
 }
 
 func (a *app) runPlan(cmd *cobra.Command, f *releaseFlags) error {

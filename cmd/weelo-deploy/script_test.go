@@ -26,6 +26,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/weelo/weelo-deploy/internal/history"
+	"github.com/weelo/weelo-deploy/internal/output/outputtest"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/sandbox"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
@@ -336,14 +337,18 @@ func cmdField(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdStory: story FILE — the file is a run in JSON Lines: every line is an object
-// with v, seq, time and type, seq counts from 1, and the last line, and no other,
+// cmdStory: story FILE — the file is a run in JSON Lines: every line is as
+// docs/events.schema.json says, an object with v, seq, time and type, seq counts from 1, and the last line, and no other,
 // is the result.
 func cmdStory(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: story FILE")
 	}
-	lines := jsonLines(ts, ts.ReadFile(args[0]))
+	text := ts.ReadFile(args[0])
+	if _, err := (&outputtest.Lines{Bad: func(err error) { ts.Fatalf("%v", err) }}).Write([]byte(text)); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	lines := jsonLines(ts, text)
 	for i, l := range lines {
 		if l["v"] != float64(1) || l["seq"] != float64(i+1) || l["type"] == nil {
 			ts.Fatalf("line %d has v %v, seq %v, type %v", i+1, l["v"], l["seq"], l["type"])

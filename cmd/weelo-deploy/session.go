@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 
 	"github.com/weelo/weelo-deploy/internal/config"
@@ -18,6 +19,7 @@ type session struct {
 	command string
 	mode    output.Mode
 	out     *event.Stream
+	screen  *output.Output
 	redact  *redact.Redactor
 	config  *config.Config
 	beat    func(context.Context) // speaks up in long silences until the context ends
@@ -30,15 +32,27 @@ func (a *app) begin(command string) (*session, error) {
 	red := redact.New()
 	sink, err := output.New(output.Options{
 		Mode: a.outputMode(), Stdout: a.stdout, Stderr: a.stderr, Getenv: a.getenv,
-		StderrTerminal: a.stderrTerminal, Redactor: red,
+		StderrTerminal: a.stderrTerminal, Size: a.size, Redactor: red,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pulse := &output.Pulse{Every: sink.Mode().Silence()}
-	s := &session{app: a, command: command, mode: sink.Mode(), out: event.NewStream(a.now, sink, pulse), redact: red}
-	s.beat = func(ctx context.Context) { go pulse.Run(ctx, s.out) }
+	pulse := &output.Pulse{}
+	s := &session{app: a, command: command, mode: sink.Mode(), out: event.NewStream(a.now, sink, pulse), screen: sink, redact: red}
+	s.screen.Hint("Ctrl-C: stop", "Ctrl-C: stop watching")
+	s.beat = func(ctx context.Context) {
+		go pulse.Run(ctx, s.out)
+		context.AfterFunc(ctx, func() { s.interrupted(context.Cause(ctx)) })
+	}
 	return s, nil
+}
+
+// interrupted answers a signal at once: what the run makes of it may take a moment.
+func (s *session) interrupted(cause error) {
+	var i *release.Interrupt
+	if errors.As(cause, &i) {
+		s.screen.Say(i.Error() + ": bringing the run to an end")
+	}
 }
 
 func (a *app) outputMode() string {
@@ -97,6 +111,9 @@ func (s *session) load(o overrides) error {
 	}
 	s.config = c
 	s.redact.Add(c.SecretValues()...)
+	if c.Service != "" {
+		s.screen.Title(s.command + " " + c.Service)
+	}
 	return nil
 }
 

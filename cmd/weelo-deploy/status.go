@@ -14,6 +14,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/output"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
@@ -193,7 +194,7 @@ func (s *session) printStatus(rep statusReport) error {
 		if !rep.Healthy {
 			verdict = string(rep.State)
 		}
-		fmt.Fprintf(a.stdout, "%s in %s: %s\n%s\n\n", rep.Service, rep.Cluster, verdict, output.Clean(rep.Summary))
+		fmt.Fprintf(a.stdout, "%s in %s: %s\n%s\n\n", rep.Service, rep.Cluster, verdict, words.Clean(rep.Summary))
 	}
 	deployments := s.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY").Keep("STATUS", "REVISION", "RUNNING", "AGE")
 	for _, d := range rep.Deployments {

@@ -59,6 +59,8 @@ type Stage struct {
 	Reason  string  `json:"reason,omitempty"`  // why it was skipped
 	Detail  string  `json:"detail,omitempty"`  // what it found or made, one line
 	Seconds float64 `json:"seconds,omitempty"` // wall time, when it ended
+	// UsualSeconds is how long it took lately, when it begins and that is known.
+	UsualSeconds float64 `json:"usualSeconds,omitempty"`
 }
 
 // Build is a step of an image build, or a line that the step printed.
@@ -68,6 +70,9 @@ type Build struct {
 	Line    string  `json:"line,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
 	Error   string  `json:"error,omitempty"`
+	// How far a push is, on an event with neither status nor line.
+	Bytes      int64 `json:"bytes,omitempty"`
+	TotalBytes int64 `json:"totalBytes,omitempty"`
 }
 
 // Log is a line that a container of the service wrote, fetched from its log

@@ -323,7 +323,7 @@ func TestWatch_tellsChangesOnly(t *testing.T) {
 				t.Errorf("unexpected %T: %+v", e, e)
 			}
 		}
-		want := []string{"ecs-svc/2 PRIMARY IN_PROGRESS 0/1 ours=true", "ecs-svc/1 ACTIVE COMPLETED 1/1 ours=false",
+		want := []string{"ecs-svc/2 PRIMARY IN_PROGRESS 0/1 ours=true", "ecs-svc/1 ACTIVE COMPLETED 1/1 ours=false", "ecs-svc/1 INACTIVE COMPLETED 0/0 ours=false",
 			"new1 PENDING", "ecs-svc/2 PRIMARY IN_PROGRESS 0/1 ours=true", "ecs-svc/2 PRIMARY IN_PROGRESS 1/1 ours=true", "new1 RUNNING",
 			"ecs-svc/2 PRIMARY COMPLETED 1/1 ours=true"}
 		slices.Sort(story)

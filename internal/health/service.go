@@ -80,6 +80,7 @@ func (r *run) seeService(is types.Service, at time.Time) {
 		r.clock.see(at, d.CreatedAt, d.UpdatedAt)
 		r.tellDeployment(d)
 	}
+	r.tellGone(is)
 	if r.scope.created.IsZero() {
 		r.scope.created = r.begun(at)
 	}
@@ -129,6 +130,19 @@ func (r *run) tellDeployment(d types.Deployment) {
 	}
 	if r.svc.told[e.ID] != e {
 		r.svc.told[e.ID] = e
+		r.emit(e)
+	}
+}
+
+// tellGone tells of deployments that ECS lists no more: nothing is left of them.
+func (r *run) tellGone(is types.Service) {
+	for id, e := range r.svc.told {
+		listed := slices.ContainsFunc(is.Deployments, func(d types.Deployment) bool { return str(d.Id) == id })
+		if listed || e.Status == "INACTIVE" {
+			continue
+		}
+		e.Status, e.Desired, e.Running, e.Pending = "INACTIVE", 0, 0, 0
+		r.svc.told[id] = e
 		r.emit(e)
 	}
 }

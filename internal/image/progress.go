@@ -9,8 +9,11 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 )
 
-// tellEvery is how often a long push is told of.
-const tellEvery = 10 * time.Second
+// How often a long push is told of: in words, and in bytes for whoever draws it.
+const (
+	tellEvery  = 10 * time.Second
+	countEvery = 500 * time.Millisecond
+)
 
 // progress tells a push in few lines: that it began, each layer that arrived,
 // how far it is every 10 s, and how it ended.
@@ -19,6 +22,7 @@ type progress struct {
 	emit   event.Emit
 	began  time.Time
 	last   time.Time // when something was told
+	count  time.Time // when the bytes were
 	layers map[string]*layer
 }
 
@@ -54,6 +58,12 @@ func (p *progress) tell(s engine.PushProgress) {
 	}
 	if s.Current > 0 {
 		l.sent, l.total = s.Current, max(s.Total, s.Current)
+	}
+	if now := time.Now(); now.Sub(p.count) >= countEvery {
+		if sent, total, _, _ := p.sums(); sent > 0 {
+			p.count = now
+			p.emit(event.Build{Step: p.step, Bytes: sent, TotalBytes: total})
+		}
 	}
 	switch {
 	case s.Status == "Pushed":

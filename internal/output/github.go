@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/weelo/weelo-deploy/internal/event"
 )
 
 // mostAnnotations is how many errors and warnings each a step may have; GitHub
@@ -35,6 +37,10 @@ func newGitHubPrinter(w io.Writer, token func() string) *gitHubPrinter {
 func (p *gitHubPrinter) line(elapsed time.Duration, stage string, t tone, text string) {
 	p.unfence()
 	p.linePrinter.line(elapsed, stage, t, text)
+}
+
+func (p *gitHubPrinter) summary(elapsed time.Duration, stage string, t tone, _ event.Stage, text string, _ []string) {
+	p.line(elapsed, stage, t, text)
 }
 
 func (p *gitHubPrinter) foreign(elapsed time.Duration, stage, text string) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/redact"
 )
 
@@ -53,6 +55,9 @@ type step struct {
 	event event.Event
 }
 
+// sgr are colours.
+var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
 var begin = time.Date(2026, 11, 22, 9, 14, 0, 0, time.UTC)
 
 // draw runs steps through an Output of the mode.
@@ -66,13 +71,22 @@ func draw(t *testing.T, mode Mode, r *redact.Redactor, steps ...step) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if out.live != nil { // a frame only where it stays
+		out.live.every = time.Hour
+		out.live.now = func() time.Time { return out.live.run.Now }
+	}
+	emitAll(out, steps)
+	return &s
+}
+
+// emitAll hands steps to a sink, each at its time.
+func emitAll(sink event.Sink, steps []step) {
 	now := begin
-	stream := event.NewStream(func() time.Time { return now }, out)
+	stream := event.NewStream(func() time.Time { return now }, sink)
 	for _, st := range steps {
 		now = begin.Add(time.Duration(st.at * float64(time.Second)))
 		stream.In(st.stage)(st.event)
 	}
-	return &s
 }
 
 func exitCode(n int) *int { return &n }
@@ -153,7 +167,7 @@ func upToDeploy() []step {
 }
 
 func taskStep(id, arn, status string) event.Task {
-	return event.Task{ID: id, Revision: shortName(arn), Status: status}
+	return event.Task{ID: id, Revision: words.Name(arn), Status: status}
 }
 
 func deployment(arn string, ours bool, status, rollout string, running, pending, failed int) event.Deployment {

@@ -14,6 +14,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/redact"
 )
 
@@ -157,7 +158,7 @@ func encodeText(b *bytes.Buffer, s string) {
 	}
 	for _, r := range strings.TrimSuffix(raw.String(), "\n") {
 		switch {
-		case !harmful(r):
+		case !words.Harmful(r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)

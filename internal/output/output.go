@@ -19,7 +19,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/nearest"
@@ -45,6 +44,9 @@ type Options struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string // nil: no variables
 	StderrTerminal bool
+	// Size is that of the terminal, asked for before each drawing of tty mode; nil,
+	// and zero: what is likely.
+	Size func() (columns, lines int)
 	// Redactor masks known secrets; nil: only what looks like one is masked.
 	// Values may be added to it while the run goes on.
 	Redactor *redact.Redactor
@@ -60,6 +62,8 @@ type Output struct {
 	mode   Mode
 	clean  sanitizer
 	render renderer
+	live   *live        // the panel of a terminal; nil in other modes
+	files  *actionFiles // of GitHub Actions; nil in other modes
 }
 
 // renderer draws records that are sanitized already.
@@ -82,25 +86,38 @@ func New(o Options) (*Output, error) {
 		out.render = &jsonLines{w: o.Stdout}
 	case GitHub:
 		out.render = newStory(newGitHubPrinter(o.Stderr, o.Token), o.Stdout)
+		out.files = newActionFiles(getenv)
+	case TTY:
+		out.live = newLive(o.Stderr, o.Stdout, o.Size, Colour(getenv, o.StderrTerminal))
+		out.render = out.live
 	default:
-		s := newStory(&linePrinter{w: o.Stderr, glyphs: mode == TTY, colour: mode == TTY && Colour(getenv, o.StderrTerminal)}, o.Stdout)
-		s.silence = mode.Silence()
-		out.render = s
+		out.render = newStory(&linePrinter{w: o.Stderr}, o.Stdout)
 	}
 	return out, nil
 }
 
-// Silence is how long a run may say nothing in a mode, for Pulse.Every. Who sits
-// at a terminal waits for less than who reads a log.
-func (m Mode) Silence() time.Duration {
-	if m == TTY {
-		return terminalSilence
-	}
-	return silence
-}
-
 // Mode is the mode that was chosen; never Auto.
 func (o *Output) Mode() Mode { return o.mode }
+
+// Title says in the panel of a terminal what the run is about. Other modes have no
+// panel, and nothing of this and the next two.
+func (o *Output) Title(text string) { o.onPanel(func(l *live) { l.view.Title = o.clean.text(text) }) }
+
+// Hint says there what Ctrl-C does: before anything is deployed, and then.
+func (o *Output) Hint(before, then string) {
+	o.onPanel(func(l *live) { l.view.Hint, l.view.Then = before, then })
+}
+
+// Say puts up a notice there at once, whatever the run is busy with.
+func (o *Output) Say(text string) { o.onPanel(func(l *live) { l.say(o.clean.text(text)) }) }
+
+func (o *Output) onPanel(f func(*live)) {
+	if o.live != nil {
+		o.live.mu.Lock()
+		defer o.live.mu.Unlock()
+		f(o.live)
+	}
+}
 
 // Emit implements event.Sink.
 func (o *Output) Emit(r event.Record) {
@@ -109,7 +126,14 @@ func (o *Output) Emit(r event.Record) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.render.record(o.clean.record(r))
+	r = o.clean.record(r)
+	if o.files != nil {
+		if err := o.files.record(r); err != nil { // the story goes on without them
+			note := event.Note{Level: event.Warn, Text: "GitHub's files cannot be written: " + err.Error()}
+			o.render.record(o.clean.record(event.Record{Time: r.Time, Event: note}))
+		}
+	}
+	o.render.record(r)
 }
 
 // variableMode stands for --output.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 )
 
 // tone is how good the news of a line is. Modes show it by colour, glyph or
@@ -23,6 +26,9 @@ type printer interface {
 	// line prints one line of the story, at a time since its beginning, in a stage
 	// ("4/10 push"; empty: outside of any).
 	line(elapsed time.Duration, stage string, t tone, text string)
+	// summary prints how a stage ended: text says all of it, more is its reason and
+	// detail alone.
+	summary(elapsed time.Duration, stage string, t tone, e event.Stage, text string, more []string)
 	// foreign prints text that a container or a build step wrote.
 	foreign(elapsed time.Duration, stage, text string)
 	// stage begins and ends what belongs to one stage. end comes before the line
@@ -42,8 +48,8 @@ type reportLine struct {
 	foreign bool // text of a container or a build step
 }
 
-// linePrinter is plain mode, and tty mode with glyphs and colour. It never moves
-// the cursor.
+// linePrinter is plain mode, and with glyphs and colour what scrolls in tty mode. It
+// never moves the cursor.
 type linePrinter struct {
 	w              io.Writer
 	glyphs, colour bool
@@ -55,6 +61,10 @@ func (p *linePrinter) line(elapsed time.Duration, stage string, t tone, text str
 
 func (p *linePrinter) foreign(elapsed time.Duration, stage, text string) {
 	p.line(elapsed, stage, neutral, text)
+}
+
+func (p *linePrinter) summary(elapsed time.Duration, stage string, t tone, _ event.Stage, text string, _ []string) {
+	p.line(elapsed, stage, t, text)
 }
 
 func (p *linePrinter) begin(string)                  {}
@@ -76,7 +86,7 @@ func (p *linePrinter) print(text string) {
 }
 
 func (p *linePrinter) prefix(elapsed time.Duration, stage string) string {
-	s := stamp(elapsed)
+	s := words.Stamp(elapsed)
 	if stage != "" {
 		s += " [" + stage + "]"
 	}
@@ -102,24 +112,4 @@ func (p *linePrinter) paint(t tone, text string) string {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
-}
-
-// stamp is time since the beginning: +mm:ss.
-func stamp(d time.Duration) string {
-	s := int(max(d, 0) / time.Second)
-	return fmt.Sprintf("+%02d:%02d", s/60, s%60)
-}
-
-// took is a number of seconds for people.
-func took(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0fs", d.Seconds())
-	default:
-		d = d.Round(time.Second)
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
-	}
 }

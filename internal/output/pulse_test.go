@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 )
 
 // beats remembers heartbeats.
@@ -21,7 +22,7 @@ type beats struct {
 func (b *beats) Emit(r event.Record) {
 	if h, ok := r.Event.(event.Heartbeat); ok {
 		b.mu.Lock()
-		b.list = append(b.list, r.Stage+" "+h.Text+" "+took(h.Seconds))
+		b.list = append(b.list, r.Stage+" "+h.Text+" "+words.Took(h.Seconds))
 		b.mu.Unlock()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/redact"
 )
 
@@ -22,7 +23,7 @@ func (r *report) add(t tone, format string, args ...any) {
 }
 
 func (r *report) foreign(text string) {
-	r.lines = append(r.lines, reportLine{text: "    | " + cut(text, longest), foreign: true})
+	r.lines = append(r.lines, reportLine{text: "    | " + words.Cut(text, words.Longest), foreign: true})
 }
 
 func (s *story) result(e event.Result) {
@@ -67,14 +68,14 @@ func reportOf(e event.Result) []reportLine {
 }
 
 func (r *report) success(e event.Result) {
-	what := cmp.Or(shortName(e.TaskDefinition), "the service")
+	what := cmp.Or(words.Name(e.TaskDefinition), "the service")
 	serves := e.ServingNow
 	if serves == "" {
 		serves = what + " serves"
 	}
 	in := ""
 	if e.Timings.TotalSeconds > 0 {
-		in = " in " + took(e.Timings.TotalSeconds)
+		in = " in " + words.Took(e.Timings.TotalSeconds)
 	}
 	switch e.Outcome {
 	case event.Released:
@@ -110,7 +111,7 @@ func (r *report) refusal(e event.Result) {
 		r.add(bad, "error: %s%s", f.Message, code(f))
 		for _, v := range f.Evidence {
 			if v != e.ServingNow { // the last line says it
-				r.add(neutral, "    %s", cut(v, longest))
+				r.add(neutral, "    %s", words.Cut(v, words.Longest))
 			}
 		}
 		r.log(f)
@@ -178,7 +179,7 @@ func (r *report) failure(e event.Result) {
 	}
 	for i, v := range f.Evidence {
 		if i > 0 { // the first is in the cause
-			r.add(neutral, "  evidence: %s", cut(v, longest))
+			r.add(neutral, "  evidence: %s", words.Cut(v, words.Longest))
 		}
 	}
 	r.log(f)
@@ -220,11 +221,11 @@ func (r *report) log(f *event.Failure) {
 // verdict says how the run ended.
 func verdict(e event.Result) string {
 	what := e.Command
-	if t := shortName(e.TaskDefinition); t != "" {
+	if t := words.Name(e.TaskDefinition); t != "" {
 		what += " of " + t
 	}
 	if e.Service != "" {
-		what += " on " + shortName(e.Service)
+		what += " on " + words.Name(e.Service)
 	}
 	switch e.Outcome {
 	case event.RolledBack:
@@ -250,7 +251,7 @@ func production(e event.Result) string {
 	case e.ServingNow != "":
 		return e.ServingNow
 	case e.Serving != "":
-		return shortName(e.Serving) + " serves"
+		return words.Name(e.Serving) + " serves"
 	default:
 		return "what it serves now is not known"
 	}
@@ -263,9 +264,9 @@ func cause(f *event.Failure) string {
 		text += fmt.Sprintf(", %d tasks", f.Tasks)
 	}
 	if len(f.Evidence) > 0 {
-		text += "; " + cut(f.Evidence[0], longest)
+		text += "; " + words.Cut(f.Evidence[0], words.Longest)
 	} else if f.Reason != "" && !strings.Contains(f.Message, f.Reason) {
-		text += "; " + cut(f.Reason, longest)
+		text += "; " + words.Cut(f.Reason, words.Longest)
 	}
 	return text
 }
@@ -280,7 +281,7 @@ func code(f *event.Failure) string {
 func lastLine(lines []string) string {
 	for _, l := range slices.Backward(lines) {
 		if strings.TrimSpace(l) != "" {
-			return cut(strings.TrimSpace(l), longest)
+			return words.Cut(strings.TrimSpace(l), words.Longest)
 		}
 	}
 	return ""

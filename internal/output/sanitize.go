@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 	"github.com/weelo/weelo-deploy/internal/redact"
 )
 
@@ -30,7 +31,7 @@ func (s sanitizer) text(t string) string {
 	t = s.redactor.String(t)
 	// Control sequences may stand inside a secret; whoever strips them, we or the
 	// reader of the JSON, must not get the secret back.
-	if clean := Clean(t); clean != t {
+	if clean := words.Clean(t); clean != t {
 		masked := s.redactor.String(clean)
 		if s.lines || masked != clean {
 			t = masked

@@ -8,14 +8,12 @@ import (
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 )
 
 // silence is how long a story may go without a line while events arrive that it
 // does not show.
-const (
-	silence         = 30 * time.Second
-	terminalSilence = 10 * time.Second
-)
+const silence = 30 * time.Second
 
 // story tells a run line by line: what changed, once, and nothing that a reader
 // of a log would skip. A release that works takes at most 40 lines.
@@ -23,7 +21,7 @@ type story struct {
 	out    printer
 	answer io.Writer
 
-	silence          time.Duration // how long it may go without a line
+	live             bool // a panel shows what goes on: only what stays is told
 	started, printed time.Time
 	beaten           time.Time // when the last heartbeat was shown
 	now              time.Time // of the record at hand
@@ -62,7 +60,7 @@ func (t *tally) take(most int) bool {
 
 func newStory(p printer, answer io.Writer) *story {
 	return &story{
-		out: p, answer: answer, silence: silence, ring: &ring{}, chapters: map[string]*chapter{},
+		out: p, answer: answer, ring: &ring{}, chapters: map[string]*chapter{},
 		deployments: map[string]event.Deployment{}, toldDeployment: map[string]time.Time{},
 	}
 }
@@ -76,7 +74,7 @@ func (s *story) record(r event.Record) {
 		s.turn(r.Stage)
 	}
 	s.tell(r.Event)
-	if s.now.Sub(s.printed) >= s.silence {
+	if !s.live && s.now.Sub(s.printed) >= silence {
 		text := "still going on"
 		if s.running != "" {
 			text = "still running: " + s.running
@@ -116,10 +114,10 @@ func (s *story) tell(e event.Event) {
 // Pulse each have their own clock.
 func (s *story) heartbeat(e event.Heartbeat) {
 	const apart = 2 * time.Second
-	if !s.beaten.IsZero() && s.beaten.Equal(s.printed) && s.now.Sub(s.beaten) < apart {
+	if s.live || !s.beaten.IsZero() && s.beaten.Equal(s.printed) && s.now.Sub(s.beaten) < apart {
 		return
 	}
-	s.line(quiet, fmt.Sprintf("%s (%s)", e.Text, took(e.Seconds)))
+	s.line(quiet, fmt.Sprintf("%s (%s)", e.Text, words.Took(e.Seconds)))
 	s.beaten = s.now
 }
 
@@ -178,16 +176,17 @@ func (s *story) stage(e event.Stage) {
 	if e.Seconds >= 0.05 {
 		text += map[event.Status]string{event.Done: " in ", event.Failed: " after ", event.Interrupted: " after "}[e.Status]
 		if t != quiet {
-			text += took(e.Seconds)
+			text += words.Took(e.Seconds)
 		}
 	}
-	for _, more := range []string{e.Reason, e.Detail} {
-		if more != "" && !(e.Status == event.Failed && s.chapter.told(more)) {
-			text += ": " + more
+	var more []string
+	for _, m := range []string{e.Reason, e.Detail} {
+		if m != "" && !(e.Status == event.Failed && s.chapter.told(m)) {
+			more, text = append(more, m), text+": "+m
 		}
 	}
-	s.line(t, text+s.chapter.counts())
-	s.running = ""
+	s.out.summary(s.now.Sub(s.started), s.chapter.label, t, e, text+s.chapter.counts(), more)
+	s.printed, s.running = s.now, ""
 }
 
 // told says whether a line of the stage said already why it failed.
@@ -228,7 +227,7 @@ func (s *story) check(e event.Check) {
 		}
 	default:
 		const most = 4 // checks that passed, each stage
-		if s.chapter.checks.take(most) {
+		if !s.live && s.chapter.checks.take(most) {
 			s.line(good, text)
 		}
 	}
@@ -245,16 +244,16 @@ func (s *story) note(e event.Note) {
 
 func (s *story) diff(e event.Diff) {
 	if len(e.Lines) == 0 {
-		s.line(neutral, fmt.Sprintf("task definition %s → %s: no difference", shortName(e.From), shortName(e.To)))
+		s.line(neutral, fmt.Sprintf("task definition %s → %s: no difference", words.Name(e.From), words.Name(e.To)))
 		return
 	}
-	s.line(neutral, fmt.Sprintf("task definition %s → %s:", shortName(e.From), shortName(e.To)))
+	s.line(neutral, fmt.Sprintf("task definition %s → %s:", words.Name(e.From), words.Name(e.To)))
 	const most = 12
 	for i, l := range e.Lines {
 		if i == most && len(e.Lines) > most+1 {
 			s.line(neutral, fmt.Sprintf("  … and %d more lines", len(e.Lines)-most))
 			return
 		}
-		s.line(neutral, "  "+cut(l, longest))
+		s.line(neutral, "  "+words.Cut(l, words.Longest))
 	}
 }

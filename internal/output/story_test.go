@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 )
 
 // lines are the lines of the story, without their stamps.
@@ -109,7 +110,7 @@ func TestStory_longThingsAreCut(t *testing.T) {
 	count := map[string]int{}
 	for _, l := range lines(t, steps...) {
 		count[l[:3]]++
-		if len(l) > longest+20 {
+		if len(l) > words.Longest+20 {
 			t.Errorf("a line has %d bytes: %s…", len(l), l[:50])
 		}
 	}
@@ -137,17 +138,6 @@ func TestStory_oneHeartbeatASilence(t *testing.T) {
 	beat := func(at float64, text string) step { return step{at, "watch", event.Heartbeat{Text: text, Seconds: at}} }
 	want(t, lines(t, began(0, "watch"), beat(10, "a"), beat(11.9, "b"), beat(12, "c"), step{12.1, "watch", event.Note{Text: "n"}}, beat(12.2, "d")),
 		"[8/10 watch] a (10s)", "[8/10 watch] c (12s)", "[8/10 watch] note: n", "[8/10 watch] d (12s)")
-}
-
-func TestStory_terminalsAreSilentForLess(t *testing.T) {
-	steps := []step{{0, "build", event.Build{Step: "RUN npm ci", Status: event.Started}}}
-	for i := range 25 {
-		steps = append(steps, step{float64(i), "build", event.Build{Step: "RUN npm ci", Line: "…"}})
-	}
-	got := draw(t, TTY, nil, steps...).stderr.String()
-	if n := strings.Count(got, "still running: RUN npm ci"); n != 2 {
-		t.Errorf("25 seconds tell %d times what runs, want twice:\n%s", n, got)
-	}
 }
 
 func TestStory_whatFailedIsSaidOnce(t *testing.T) {
@@ -194,16 +184,16 @@ func TestStory_checksAndDiffs(t *testing.T) {
 
 func TestStamp(t *testing.T) {
 	for d, want := range map[time.Duration]string{-time.Second: "+00:00", 59 * time.Second: "+00:59", 61 * time.Minute: "+61:00"} {
-		if got := stamp(d); got != want {
-			t.Errorf("stamp(%v) = %q, want %q", d, got, want)
+		if got := words.Stamp(d); got != want {
+			t.Errorf("words.Stamp(%v) = %q, want %q", d, got, want)
 		}
 	}
 }
 
 func TestTook(t *testing.T) {
 	for s, want := range map[float64]string{0: "0.0s", 9.94: "9.9s", 41.2: "41s", 59.2: "59s", 134: "2m14s", 3700: "61m40s"} {
-		if got := took(s); got != want {
-			t.Errorf("took(%v) = %q, want %q", s, got, want)
+		if got := words.Took(s); got != want {
+			t.Errorf("words.Took(%v) = %q, want %q", s, got, want)
 		}
 	}
 }

@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output/words"
 )
-
-// longest is how much of a foreign line is shown.
-const longest = 400
 
 // ring holds the last lines of one build step: they are shown in the report
 // when the step failed and the failure itself brings none.
@@ -38,32 +36,32 @@ func (s *story) build(e event.Build) {
 	}
 	switch e.Status {
 	case event.Started:
-		s.running = cut(e.Step, longest)
-		if command, ok := strings.CutPrefix(e.Step, beforeStep); ok {
-			s.line(neutral, "running: "+cut(command, longest)) // it may be silent for minutes
+		s.running = words.Cut(e.Step, words.Longest)
+		if command, ok := strings.CutPrefix(e.Step, beforeStep); ok && !s.live {
+			s.line(neutral, "running: "+words.Cut(command, words.Longest)) // it may be silent for minutes
 		}
 	case event.Failed:
-		text := "failed: " + cut(e.Step, longest)
+		text := "failed: " + words.Cut(e.Step, words.Longest)
 		if e.Error != "" {
-			text += ": " + cut(e.Error, longest)
+			text += ": " + words.Cut(e.Error, words.Longest)
 			s.chapter.failures = append(s.chapter.failures, strings.TrimPrefix(e.Step, beforeStep))
 		}
 		s.chapter.steps.shown++
 		s.line(bad, text)
 	case event.Done:
 		const most, worth = 6, 1.0 // steps each stage; seconds
-		if e.Seconds >= worth && s.chapter.steps.take(most) {
-			s.line(good, cut(e.Step, longest)+" "+took(e.Seconds))
+		if !s.live && e.Seconds >= worth && s.chapter.steps.take(most) {
+			s.line(good, words.Cut(e.Step, words.Longest)+" "+words.Took(e.Seconds))
 		}
 	}
 }
 
 func (s *story) log(e event.Log) {
 	const most = 10 // lines of each task
-	who := strings.TrimSpace(e.Container + " " + shortID(e.Task))
+	who := strings.TrimSpace(e.Container + " " + words.ID(e.Task))
 	switch n := s.chapter.logs[e.Task+"\x00"+e.Container]; {
 	case n < most:
-		s.foreign(who + " | " + cut(e.Text, longest))
+		s.foreign(who + " | " + words.Cut(e.Text, words.Longest))
 	case n == most:
 		s.line(quiet, who+" wrote more, which is not shown")
 	}
@@ -73,7 +71,7 @@ func (s *story) log(e event.Log) {
 // task shows changes that matter, and of many alike the 1st, 2nd, 4th, 8th, …:
 // a service with a hundred tasks takes a few lines more than one with two.
 func (s *story) task(e event.Task) {
-	if e.Code == "" && e.Status != "RUNNING" && e.Status != "STOPPED" {
+	if e.Code == "" && (s.live || e.Status != "RUNNING" && e.Status != "STOPPED") {
 		return // on its way; the deployment's counters tell
 	}
 	what := e.Status
@@ -96,9 +94,9 @@ func (s *story) task(e event.Task) {
 	case e.Health == "HEALTHY":
 		t = good
 	}
-	text := fmt.Sprintf("task %s of %s %s", shortID(e.ID), shortName(e.Revision), what)
+	text := fmt.Sprintf("task %s of %s %s", words.ID(e.ID), words.Name(e.Revision), what)
 	if n > 2 {
-		text = fmt.Sprintf("%d tasks of %s %s, %s the latest", n, shortName(e.Revision), what, shortID(e.ID))
+		text = fmt.Sprintf("%d tasks of %s %s, %s the latest", n, words.Name(e.Revision), what, words.ID(e.ID))
 	}
 	s.line(t, text)
 }
@@ -116,7 +114,7 @@ func taskEnd(e event.Task) string {
 		parts = append(parts, fmt.Sprintf("%s exited with %d", who, *e.ExitCode))
 	}
 	if e.Reason != "" && e.Status == "STOPPED" {
-		parts = append(parts, cut(e.Reason, longest))
+		parts = append(parts, words.Cut(e.Reason, words.Longest))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -125,6 +123,9 @@ func taskEnd(e event.Task) string {
 // only every ten seconds, and those of other deployments none.
 func (s *story) deployment(e event.Deployment) {
 	const pause = 10 * time.Second
+	if s.live {
+		return
+	}
 	old, known := s.deployments[e.ID]
 	s.deployments[e.ID] = e
 	turned := !known || old.Status != e.Status || old.RolloutState != e.RolloutState || old.FailedTasks != e.FailedTasks
@@ -149,7 +150,11 @@ func describeDeployment(e event.Deployment) string {
 	if !e.Ours {
 		whose = " (not ours)"
 	}
-	text := fmt.Sprintf("deployment %s of %s%s: %s", e.ID, shortName(e.TaskDefinition), whose, e.Status)
+	text := fmt.Sprintf("deployment %s of %s%s: ", e.ID, words.Name(e.TaskDefinition), whose)
+	if e.Status == "INACTIVE" {
+		return text + "gone"
+	}
+	text += e.Status
 	if e.RolloutState != "" {
 		text += ", " + e.RolloutState
 	}
@@ -161,7 +166,7 @@ func describeDeployment(e event.Deployment) string {
 		text += fmt.Sprintf(", %d failed", e.FailedTasks)
 	}
 	if e.RolloutReason != "" && e.RolloutState == "FAILED" {
-		text += ": " + cut(e.RolloutReason, longest)
+		text += ": " + words.Cut(e.RolloutReason, words.Longest)
 	}
 	return text
 }
@@ -171,28 +176,14 @@ func describeDeployment(e event.Deployment) string {
 var routine = regexp.MustCompile(`^\(service [^)]*\)(?:, \(?taskSet [^)]*\))? (?:has (?:started|stopped) [0-9]+ (?:running )?tasks|(?:de)?registered [0-9]+ targets|has begun draining connections|has reached a steady state|\(deployment [^)]*\) deployment completed|\(deployment [^)]*\) deployment (?:in progress|started))`)
 
 func (s *story) serviceEvent(e event.ServiceEvent) {
-	if routine.MatchString(e.Message) {
+	if s.live || routine.MatchString(e.Message) {
 		return
 	}
 	const most = 10 // each stage
 	switch s.chapter.events++; {
 	case s.chapter.events <= most:
-		s.line(neutral, "ECS: "+cut(e.Message, longest))
+		s.line(neutral, "ECS: "+words.Cut(e.Message, words.Longest))
 	case s.chapter.events == most+1:
 		s.line(quiet, "more service events are not shown")
 	}
-}
-
-// shortName is the part of an ARN that people know it by.
-func shortName(arn string) string {
-	return arn[strings.LastIndexByte(arn, '/')+1:]
-}
-
-// shortID is as much of a task's id as tells it from others.
-func shortID(id string) string {
-	const length = 8
-	if id = shortName(id); len(id) > 2*length {
-		return id[:length]
-	}
-	return id
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ import (
 	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/image"
+	"github.com/weelo/weelo-deploy/internal/output"
+	"github.com/weelo/weelo-deploy/internal/output/outputtest"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/sandbox"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
@@ -130,8 +133,18 @@ func (w *world) settings(tag string) release.Settings {
 	}
 }
 
+// schema is a sink that holds every event of the run against the published schema.
+func (w *world) schema() event.Sink {
+	bad := func(err error) { w.t.Errorf("an event is not as docs/events.schema.json says: %v", err) }
+	out, err := output.New(output.Options{Mode: "json", Stdout: &outputtest.Lines{Bad: bad}, Stderr: io.Discard})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
 func (w *world) run(s release.Settings) *release.Run {
-	return release.New(s, w.clients, event.NewStream(nil, w), nil)
+	return release.New(s, w.clients, event.NewStream(nil, w, w.schema()), nil)
 }
 
 func (w *world) release(s release.Settings) event.Result { return w.run(s).Execute(w.t.Context()) }

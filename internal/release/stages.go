@@ -89,7 +89,7 @@ func (r *Run) run(ctx context.Context, stages []stage) {
 
 // one runs a single stage between its two events.
 func (r *Run) one(ctx context.Context, i, total int, st stage) error {
-	r.out.In(st.name)(event.Stage{Name: st.name, Index: i + 1, Total: total, Status: event.Started})
+	r.out.In(st.name)(event.Stage{Name: st.name, Index: i + 1, Total: total, Status: event.Started, UsualSeconds: r.usual(st.name)})
 	start := r.now()
 	detail, err := st.run(r, ctx)
 	took := seconds(r.now().Sub(start))
@@ -191,4 +191,13 @@ func firstLine(err error) string {
 		s += fmt.Sprintf(" (and %d more)", len(found)-1)
 	}
 	return s
+}
+
+// usual is how long the watching took lately, the bake included; 0 when that is
+// not known.
+func (r *Run) usual(stage string) float64 {
+	if usual := r.pre.ledger.Usual(); stage == "watch" && usual > 0 {
+		return seconds(usual + r.Bake)
+	}
+	return 0
 }

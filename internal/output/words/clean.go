@@ -1,4 +1,4 @@
-package output
+package words
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func Clean(s string) string {
 			b.WriteString("    ")
 		case r < 0x20:
 			b.WriteRune('\u2400' + r) // control pictures: ␀ … ␟
-		case harmful(r):
+		case Harmful(r):
 			fmt.Fprintf(&b, "\\u%04x", r)
 		default:
 			b.WriteRune(r)
@@ -42,19 +42,19 @@ func Clean(s string) string {
 	return b.String()
 }
 
-// harmful reports characters that nobody sees but the terminal. U+200D joins
+// Harmful reports characters that nobody sees but the terminal. U+200D joins
 // emoji and hides nothing.
-func harmful(r rune) bool {
+func Harmful(r rune) bool {
 	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) && r != '\u200d' ||
 		r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Co, r)
 }
 
 func isClean(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, harmful)
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, Harmful)
 }
 
-// cut shortens text to at most n characters.
-func cut(s string, n int) string {
+// Cut shortens text to at most n characters.
+func Cut(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
