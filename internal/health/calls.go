@@ -23,7 +23,12 @@ func once(o *ecs.Options) { o.Retryer = aws.NopRetryer{} }
 
 func (r *run) addSources() {
 	r.stopped = &source{what: "list stopped tasks", permission: "ecs:ListTasks", prepare: r.listStopped,
-		every: func(p Rhythm) time.Duration { return p.Stopped * time.Duration(max(1, r.fleet.stoppedPages)) }}
+		every: func(p Rhythm) time.Duration {
+			if n := r.fleet.stoppedPages; n > 1 { // its pages come all at once
+				return p.Stopped * time.Duration(n) * 5 / 4
+			}
+			return p.Stopped
+		}}
 	r.service = &source{what: "describe the service", permission: "ecs:DescribeServices", prepare: r.describeService,
 		every: func(p Rhythm) time.Duration { return p.Service }}
 	r.deployment = &source{what: "read the service deployment", permission: "ecs:ListServiceDeployments, ecs:DescribeServiceDeployments and ecs:DescribeServiceRevisions",

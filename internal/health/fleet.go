@@ -22,6 +22,7 @@ type fleet struct {
 	stoppedPages int  // of the last list of stopped tasks
 	listed       bool // stopped tasks were listed once
 	refreshed    time.Time
+	asked        int  // how many tasks the last description was for
 	stale        bool // describe all unfinished tasks of ours at once
 }
 
@@ -38,8 +39,9 @@ func newFleet() fleet {
 
 // ask gives the ids to describe: those wanted and, when it is time, those of
 // ours that have not ended.
-func (f *fleet) ask(now time.Time, every time.Duration) []string {
-	ids := slices.Sorted(maps.Keys(f.wanted))
+func (f *fleet) ask(now time.Time, every time.Duration) (ids []string) {
+	defer func() { f.asked = len(ids) }()
+	ids = slices.Sorted(maps.Keys(f.wanted))
 	if !f.stale && now.Sub(f.refreshed) < every {
 		return ids
 	}

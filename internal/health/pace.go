@@ -30,12 +30,15 @@ type Rhythm struct {
 	Service    time.Duration // DescribeServices
 	Deployment time.Duration // DescribeServiceDeployments
 	Tasks      time.Duration // DescribeTasks of unfinished tasks, besides changes
+	// Spare is the time in which one call more than those of the sentinel is
+	// allowed, whatever happens.
+	Spare time.Duration
 }
 
 func (p Pace) withDefaults() Pace {
-	p.Early = p.Early.or(Rhythm{time.Second, 5 * time.Second, 15 * time.Second, 10 * time.Second})
-	p.Later = p.Later.or(Rhythm{2 * time.Second, 6 * time.Second, 30 * time.Second, 30 * time.Second})
-	p.Bake = p.Bake.or(Rhythm{5 * time.Second, 10 * time.Second, 60 * time.Second, 60 * time.Second})
+	p.Early = p.Early.or(Rhythm{time.Second, 5 * time.Second, 15 * time.Second, 10 * time.Second, 2400 * time.Millisecond})
+	p.Later = p.Later.or(Rhythm{2 * time.Second, 8 * time.Second, 40 * time.Second, 40 * time.Second, 5 * time.Second})
+	p.Bake = p.Bake.or(Rhythm{5 * time.Second, 10 * time.Second, 60 * time.Second, 60 * time.Second, 10 * time.Second})
 	p.EarlyFor = or(p.EarlyFor, 2*time.Minute)
 	p.Heartbeat = or(p.Heartbeat, 30*time.Second)
 	p.Settle = or(p.Settle, 15*time.Second)
@@ -52,7 +55,7 @@ func (p Pace) withDefaults() Pace {
 }
 
 func (r Rhythm) or(d Rhythm) Rhythm {
-	return Rhythm{or(r.Stopped, d.Stopped), or(r.Service, d.Service), or(r.Deployment, d.Deployment), or(r.Tasks, d.Tasks)}
+	return Rhythm{or(r.Stopped, d.Stopped), or(r.Service, d.Service), or(r.Deployment, d.Deployment), or(r.Tasks, d.Tasks), or(r.Spare, d.Spare)}
 }
 
 func or(d, fallback time.Duration) time.Duration {

@@ -51,7 +51,12 @@ func (r *run) launch(ctx context.Context, now time.Time) {
 		if s.busy || s.off || now.Before(s.due) {
 			continue
 		}
+		if ok, at := r.affords(s, now); !ok {
+			r.wake(at)
+			continue
+		}
 		if c := s.prepare(); c != nil {
+			r.spend(s)
 			s.busy, s.started = true, now
 			go r.ask(ctx, s, c)
 		}
@@ -120,6 +125,9 @@ func (r *run) look(s *source, t time.Time) {
 // soon asks a source at the pace of the sentinel, whatever its own is: at once,
 // unless AWS throttles.
 func (r *run) soon(s *source) {
+	if !s.readable() {
+		return
+	}
 	at := time.Time{}
 	if r.slow > 1 {
 		at = s.started.Add(r.rhythm(s.started).Stopped * time.Duration(r.slow))

@@ -15,55 +15,6 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 )
 
-// perMinute counts the calls of each minute.
-func (f *fakeECS) perMinute() map[int]int {
-	n := map[int]int{}
-	for _, c := range f.calls {
-		n[int(c.at/time.Minute)]++
-	}
-	return n
-}
-
-func TestWatch_pace(t *testing.T) {
-	t.Run("a deployment that waits, then bakes", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
-			f := newFake()
-			f.at(2*time.Second, func() { f.start("new1", "ecs-svc/2", 38); f.pulling("new1") })
-			f.at(8*time.Minute, func() { f.up("new1") })
-			f.at(10*time.Minute+50*time.Second, func() { f.scaleIn("old1", "ecs-svc/1"); f.complete("ecs-svc/2"); f.drop("ecs-svc/1") })
-			got := watch(f, Policy{Bake: 10 * time.Minute})
-			got.want(t, Serving, "")
-			for minute, n := range f.perMinute() {
-				limit := 45
-				switch {
-				case minute < 2 || minute == 2: // the two minutes begin with the first task
-					limit = 90
-				case minute > 10:
-					limit = 20
-				}
-				if n > limit {
-					t.Errorf("%d calls in minute %d, want at most %d", n, minute, limit)
-				}
-			}
-		})
-	})
-	t.Run("a crash loop", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
-			f := newFake()
-			for i := range 20 {
-				f.at(time.Duration(5+50*i)*time.Second, func() { f.crash(fmt.Sprint("bad", i), 1) })
-			}
-			tolerate, _ := ParseTolerance("100")
-			watch(f, Policy{Tolerate: tolerate, Timeout: 10 * time.Minute}).want(t, Stalled, event.CodeTimeout)
-			for minute, n := range f.perMinute() {
-				if limit := map[bool]int{true: 90, false: 47}[minute <= 2]; n > limit {
-					t.Errorf("%d calls in minute %d, want at most %d", n, minute, limit)
-				}
-			}
-		})
-	})
-}
-
 func TestWatch_sentinelAsksEverySecond(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFake()

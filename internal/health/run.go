@@ -28,7 +28,8 @@ type run struct {
 	began     time.Time
 	alarm     time.Time // when judge wants to look again
 	spoke     time.Time // when something was told last
-	slow      int       // how many times slower than the pace; 1 is normal
+	spare     allowance
+	slow      int // how many times slower than the pace; 1 is normal
 	slowSince time.Time
 	clock     clock
 	baking    bool
