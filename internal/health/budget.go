@@ -21,20 +21,22 @@ func (a *allowance) refill(now time.Time, r Rhythm) {
 	a.tokens, a.at = min(a.tokens, r.burst()), now
 }
 
-// burst is how many calls may be saved up: those of twelve seconds, at least
-// two.
-func (r Rhythm) burst() float64 { return max(2, 12/r.Spare.Seconds()) }
+// burst is how many calls may be saved up: those of ten seconds, at least two.
+func (r Rhythm) burst() float64 { return max(2, 10/r.Spare.Seconds()) }
 
 // affords says whether a source may make its next call now; when it may not, when
-// it may.
+// it may. Calls that a decision waits for are made at once: there are few of them.
 func (r *run) affords(s *source, now time.Time) (bool, time.Time) {
-	if s == r.stopped || s == r.logs { // the sentinel, and another service of AWS
+	if s == r.sentinel() || s == r.logs || s.urgent {
 		return true, now
 	}
 	p := r.rhythm(now)
 	r.spare.refill(now, p)
 	want := 2.0
-	if urgent := s == r.tasks && len(r.fleet.wanted) > 0; urgent || now.Sub(s.due) > 2*p.Spare {
+	switch {
+	case s == r.tasks && len(r.fleet.wanted) > 0:
+		want = -1 // a task that died: on credit
+	case now.Sub(s.due) > 2*p.Spare:
 		want = 1 // what has waited long is not put off for ever
 	}
 	if missing := want - r.spare.tokens; missing > 0 {
@@ -46,7 +48,7 @@ func (r *run) affords(s *source, now time.Time) (bool, time.Time) {
 // spend takes for a call that was begun what it costs.
 func (r *run) spend(s *source) {
 	switch s {
-	case r.stopped, r.logs:
+	case r.sentinel(), r.logs:
 	case r.tasks:
 		r.spare.tokens -= float64(max(1, (r.fleet.asked+tasksPerCall-1)/tasksPerCall))
 	case r.deployment:

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
@@ -121,12 +122,12 @@ func TestWatch_callsAMinute(t *testing.T) {
 // The bounds do not delay what matters: in the middle of all that, a crash that is
 // fatal is found as fast as ever.
 func TestWatch_boundsDoNotDelayAFatalFailure(t *testing.T) {
-	for _, at := range []time.Duration{20 * time.Second, 100 * time.Second, 5 * time.Minute} {
+	for _, at := range []time.Duration{500 * time.Millisecond, 3 * time.Second, 5 * time.Second, 7 * time.Second, 20 * time.Second, 100 * time.Second, 5 * time.Minute} {
 		t.Run(at.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFake()
 				f.deployment("ecs-svc/2").DesiredCount = 20
-				f.at(2*time.Second, func() { fleetOf(f, 19) })
+				f.at(100*time.Millisecond, func() { fleetOf(f, 19) })
 				for i := range 40 {
 					f.at(time.Duration(10*i)*time.Second, func() {
 						f.start(fmt.Sprint("spot", i), "ecs-svc/2", 38)
@@ -142,4 +143,24 @@ func TestWatch_boundsDoNotDelayAFatalFailure(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A rollback looks at the service itself as often as a release looks for dead tasks.
+func TestWatchReturn_callsAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		f.at(2*time.Second, func() { f.breakerBack("ecs-svc/2", "ecs-svc/1") })
+		f.at(10*time.Minute, func() { f.complete("ecs-svc/1"); f.drop("ecs-svc/2") })
+		w := &Watcher{ECS: f, Pace: Pace{Jitter: func() float64 { return 0.5 }}}
+		f.task("old1").LastStatus = aws.String("PENDING")
+		f.at(10*time.Minute, func() { f.up("old1") })
+		v, err := w.WatchReturn(t.Context(), Return{Cluster: "weelocluster", Service: "backend", Target: definition(27), Abandoned: "ecs-svc/2", ServiceDeployment: ownSD}, Policy{Timeout: time.Hour})
+		if err != nil || v.Outcome != Serving {
+			t.Fatalf("WatchReturn() = %s (%v), %v", v.Outcome, v.Failure, err)
+		}
+		if late := time.Since(f.began) - 10*time.Minute; late > 5*time.Second {
+			t.Errorf("seen %s after it served again", late)
+		}
+		f.within(t, phase{"early", 0, 2 * time.Minute, 90}, phase{"later", 2*time.Minute + 10*time.Second, 10 * time.Minute, 45})
+	})
 }

@@ -39,8 +39,14 @@ func (r *run) addSources() {
 		every: func(p Rhythm) time.Duration { return p.Service }}
 	r.logs = &source{what: "read the log of a task", permission: "logs:GetLogEvents", prepare: r.readLogs,
 		every: func(p Rhythm) time.Duration { return p.Stopped }}
+	if r.scope.serviceDeployment == "" {
+		r.deployment.due = r.began.Add(findFirst) // to look for it takes three calls
+	}
 	r.sources = []*source{r.service, r.stopped, r.tasks, r.running, r.deployment, r.logs}
 }
+
+// findFirst is how long a watch leaves its first calls to the tasks.
+const findFirst = 4 * time.Second
 
 // cluster is the cluster's name; nil stands for AWS's default cluster.
 func (r *run) cluster() *string {

@@ -236,7 +236,8 @@ func taker(p types.Deployment) Taker {
 // rolledBack reports that ECS went back, with the failure that made it do so.
 func (f *forward) rolledBack(p types.Deployment, now time.Time) (Verdict, bool) {
 	looked := !f.stopped.asked.Before(f.takenAt) && len(f.fleet.wanted) == 0
-	if !looked && f.stopped.readable() && now.Sub(f.takenAt) < findCause {
+	told := !f.deployment.asked.Before(f.takenAt) // which alarm went off
+	if (!looked && f.stopped.readable() || !told && f.deployment.readable()) && now.Sub(f.takenAt) < findCause {
 		f.wake(f.takenAt.Add(findCause))
 		return Verdict{}, false
 	}

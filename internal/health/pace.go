@@ -36,7 +36,7 @@ type Rhythm struct {
 }
 
 func (p Pace) withDefaults() Pace {
-	p.Early = p.Early.or(Rhythm{time.Second, 5 * time.Second, 15 * time.Second, 10 * time.Second, 2400 * time.Millisecond})
+	p.Early = p.Early.or(Rhythm{time.Second, 5 * time.Second, 15 * time.Second, 10 * time.Second, 2500 * time.Millisecond})
 	p.Later = p.Later.or(Rhythm{2 * time.Second, 8 * time.Second, 40 * time.Second, 40 * time.Second, 5 * time.Second})
 	p.Bake = p.Bake.or(Rhythm{5 * time.Second, 10 * time.Second, 60 * time.Second, 60 * time.Second, 10 * time.Second})
 	p.EarlyFor = or(p.EarlyFor, 2*time.Minute)

@@ -19,6 +19,7 @@ type source struct {
 
 	due     time.Time
 	busy    bool
+	urgent  bool      // a decision waits for the answer
 	off     bool      // not asked any more
 	started time.Time // when the last call began
 	asked   time.Time // when the last call began that was answered
@@ -57,7 +58,7 @@ func (r *run) launch(ctx context.Context, now time.Time) {
 		}
 		if c := s.prepare(); c != nil {
 			r.spend(s)
-			s.busy, s.started = true, now
+			s.busy, s.started, s.urgent = true, now, false
 			go r.ask(ctx, s, c)
 		}
 	}
@@ -98,20 +99,34 @@ func (r *run) interval(s *source) time.Duration {
 }
 
 func (r *run) rhythm(now time.Time) Rhythm {
+	p := r.pace.Later
 	switch {
 	case r.baking:
-		return r.pace.Bake
+		p = r.pace.Bake
 	case r.firstTask.IsZero() && now.Sub(r.began) < r.pace.EarlyFor,
 		!r.firstTask.IsZero() && now.Sub(r.firstTask) < r.pace.EarlyFor:
-		return r.pace.Early
+		p = r.pace.Early
 	}
-	return r.pace.Later
+	if !r.scope.judged { // a rollback: what counts is when the service serves again
+		p.Service, p.Stopped = p.Stopped, p.Service
+	}
+	return p
+}
+
+// sentinel is the source that keeps its pace whatever else is asked: the stopped
+// tasks of a deployment that brings something new, the service itself when it
+// goes back.
+func (r *run) sentinel() *source {
+	if r.scope.judged {
+		return r.stopped
+	}
+	return r.service
 }
 
 // hurry asks a source as soon as it is free, unless AWS throttles.
 func (r *run) hurry(s *source) {
 	if r.slow == 1 && !s.off {
-		s.due = time.Time{}
+		s.due, s.urgent = time.Time{}, true
 	}
 }
 
