@@ -16,7 +16,8 @@ func exitCodesTopic() *cobra.Command {
   5    the release failed and production is not known to be healthy
        (the rollback failed, was impossible, or is switched off)
   6    superseded: another deployment took over, nothing was rolled back
-  7    a before-task ran and the release stopped before the service was changed
+  7    a before-task ran and the release stopped before the service was changed;
+       data may have been
   8    plan --exit-code: something would change
   130  interrupted by SIGINT or SIGHUP; the message says what goes on
   143  interrupted by SIGTERM; the message says what goes on

@@ -27,12 +27,16 @@ func DoctorNeeds(p Plan) []Need {
 	var l list
 	l.may("doctor", "what a lifecycle policy would expire is not looked at", []string{p.repository()},
 		"ecr:GetLifecyclePolicy", "ecr:StartLifecyclePolicyPreview", "ecr:GetLifecyclePolicyPreview")
-	// The caller's own identity is enough, but its ARN is not known to a plan.
-	self := "arn:" + partition(p.Region) + ":iam::" + known(p.Account) + ":"
-	l.may("doctor", "permissions are told only from the calls that doctor makes", []string{self + "role/*", self + "user/*"},
-		"iam:SimulatePrincipalPolicy")
-	l.may("doctor", "a role with a path cannot be simulated", []string{self + "role/*"}, "iam:GetRole")
+	l.may("doctor", "permissions are told only from the calls that doctor makes", p.callers(), "iam:SimulatePrincipalPolicy")
+	l.may("doctor", "a role with a path cannot be simulated", p.callers()[:1], "iam:GetRole")
 	return l
+}
+
+// callers are the roles and the users that the caller is one of. Its own identity
+// would be enough, but its ARN is not known to a plan.
+func (p Plan) callers() []string {
+	self := "arn:" + partition(p.Region) + ":iam::" + known(p.Account) + ":"
+	return []string{self + "role/*", self + "user/*"}
 }
 
 // list collects needs.
@@ -109,6 +113,7 @@ func (l *list) beforeTasks(p Plan) {
 	l.put(Need{Stage: "before-tasks", Condition: p.inCluster()}, anything, []string{"ecs:ListTasks"})
 	l.add("before-tasks", []string{p.tasks()}, "ecs:DescribeTasks")
 	l.may("before-tasks", "a before-task that must be stopped goes on", []string{p.tasks()}, "ecs:StopTask")
+	l.may("before-tasks", "the rights for what follows are not looked at before data is changed", p.callers(), "iam:SimulatePrincipalPolicy")
 }
 
 func (l *list) deploy(p Plan) {

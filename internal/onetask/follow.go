@@ -187,7 +187,7 @@ func (f *follow) tell() {
 	f.told = status
 	e := event.Task{
 		ID: short(f.arn), Revision: short(aws.ToString(f.last.TaskDefinitionArn)), Status: status,
-		StopCode: string(f.last.StopCode), Reason: health.CleanLine(aws.ToString(f.last.StoppedReason)), Deployment: aws.ToString(f.last.StartedBy),
+		StopCode: string(f.last.StopCode), Reason: health.CleanLine(aws.ToString(f.last.StoppedReason)),
 	}
 	if n := f.exit(); n != nil {
 		code := int(*n)

@@ -117,6 +117,7 @@ func (r *Run) stoppedAfterBefore() {
 	if len(r.before.ended) > 0 {
 		f.See("before-tasks that ended well, and whose effects stay: " + strings.Join(r.before.ended, ", "))
 	}
+	f.Try(r.command("status"))
 	if r.before.keep {
 		f.See(r.next.Name() + " stays registered, so that another release can go on with it").Try(r.command("release"))
 	}
