@@ -13,8 +13,8 @@ import (
 	"github.com/weelo/weelo-deploy/internal/taskdef"
 )
 
-// earlierRuns bounds how many releases that died are looked at.
-const earlierRuns = 5
+// earlierRuns is how many of the newest attempts are looked at for releases that died.
+const earlierRuns = 10
 
 // concludeEarlier records how releases ended that did not live to do it, where ECS
 // knows: whoever releases again need not type watch first. It restores the circuit
@@ -25,25 +25,42 @@ func (r *Run) concludeEarlier(ctx context.Context) {
 	if r.deployed == nil { // otherwise the conclusion of this run has done it
 		r.restoreEarlier(ctx)
 	}
-	seen := 0
 	for i, a := range r.pre.ledger.Attempts {
-		if !r.pre.ledger.Begun(a) || !r.pre.ledger.Unconcluded(a.TaskDefinition) || !a.Over() || r.isOurs(a.TaskDefinition) {
-			continue
+		if i == earlierRuns {
+			break
 		}
-		if seen++; seen > earlierRuns {
-			return
-		}
-		kind, code := r.ended(i)
-		if r.pre.ledger.EverProven(a.TaskDefinition) {
-			r.endRun(ctx, a.TaskDefinition, history.Proven)
-			continue
-		}
-		r.tagOutcome(ctx, a.TaskDefinition, kind, code)
-		if kind == history.Failed && !r.KeepFailed && !r.pre.ledger.Tags[a.TaskDefinition].Wished(history.WishKeepFailed) {
-			r.deregister(ctx, a.TaskDefinition)
+		if r.pre.ledger.Begun(a) && a.Over() && !r.isOurs(a.TaskDefinition) && !r.isPrimary(a.TaskDefinition) {
+			r.concludeAttempt(ctx, i)
 		}
 	}
 	r.forgetClaim(ctx)
+}
+
+// concludeAttempt records how the attempt of a release that died ended. A release may
+// also have died after that, and before it took a revision that failed out of use.
+func (r *Run) concludeAttempt(ctx context.Context, i int) {
+	l, arn := r.pre.ledger, r.pre.ledger.Attempts[i].TaskDefinition
+	t := l.Tags[arn]
+	kind, code := t.Outcome.Kind, event.Code(t.Code)
+	switch proven := l.EverProven(arn); {
+	case l.Unconcluded(arn) && proven:
+		r.endRun(ctx, arn, history.Proven)
+		return
+	case l.Unconcluded(arn):
+		kind, code = r.ended(i)
+		r.tagOutcome(ctx, arn, kind, code)
+	case proven:
+		return
+	}
+	if kind == history.Failed && l.Statuses[arn] == "ACTIVE" && !r.KeepFailed && !t.Wished(history.WishKeepFailed) {
+		r.deregister(ctx, arn)
+	}
+}
+
+// isPrimary says whether the service is on a revision that has not completed: it is
+// in use, whatever its records say.
+func (r *Run) isPrimary(arn string) bool {
+	return aws.ToString(r.pre.service.TaskDefinition) == arn && !history.Completed(r.pre.service)
 }
 
 func (r *Run) isOurs(arn string) bool { return r.deployed != nil && r.deployed.TaskDefinition == arn }

@@ -44,6 +44,7 @@ func (w *world) wantInterrupted(res event.Result, exit int, said string) {
 }
 
 func TestInterruptBeforeDeployTouchesNothing(t *testing.T) {
+	t.Parallel()
 	for _, stage := range []string{"preflight", "verify", "register"} {
 		t.Run(stage, func(t *testing.T) {
 			w := newWorld(t, incident, nil)
@@ -60,6 +61,7 @@ func TestInterruptBeforeDeployTouchesNothing(t *testing.T) {
 }
 
 func TestInterruptInUpdateServiceLearnsItsAnswer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
 	w.fault(`{"when":"UpdateService","times":1,"delay":"400ms"}`)
 	ctx := w.interruptAt("deploy", event.Started, sigterm)
@@ -96,6 +98,7 @@ func (w *world) untilCalled(operation string) {
 }
 
 func TestInterruptWithoutTerminalRollsBackByOneCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
 	ctx := w.interruptAt("deploy", event.Done, sigint)
 	began := time.Now()
@@ -120,6 +123,7 @@ func TestInterruptWithoutTerminalRollsBackByOneCall(t *testing.T) {
 }
 
 func TestInterruptOfACompletedDeploymentLeavesItAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	s := w.settings("good")
 	s.Bake = time.Minute
@@ -145,6 +149,7 @@ func TestInterruptOfACompletedDeploymentLeavesItAlone(t *testing.T) {
 }
 
 func TestInterruptOnATerminal(t *testing.T) {
+	t.Parallel()
 	settings := func(w *world) release.Settings {
 		s := w.settings("good")
 		s.Terminal = true
@@ -185,6 +190,7 @@ func TestInterruptOnATerminal(t *testing.T) {
 }
 
 func TestOnInterruptOverrides(t *testing.T) {
+	t.Parallel()
 	t.Run("detach without a terminal", func(t *testing.T) {
 		w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
 		s := w.settings("good")
@@ -203,6 +209,7 @@ func TestOnInterruptOverrides(t *testing.T) {
 }
 
 func TestInterruptWhileGoingBackLeavesTheRollbackAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -191,7 +192,7 @@ func (r *Run) settle(ctx context.Context, s types.Service) error {
 			return err
 		}
 		state = r.standing()
-		if state != RollingBack && (state != Deploying || !r.Wait) {
+		if !r.waits(state) {
 			break
 		}
 		var err error
@@ -207,6 +208,13 @@ func (r *Run) settle(ctx context.Context, s types.Service) error {
 		return nil
 	}
 	return r.inProgress(s, r.pre.ledger, state)
+}
+
+// waits says whether a deployment that stands so is waited for. One that is stuck
+// ends by itself only where ECS's own circuit breaker is there to end it.
+func (r *Run) waits(state Progress) bool {
+	b := currentBreaker(r.pre.service)
+	return state == RollingBack || r.Wait && (state == Deploying || state == Stuck && b.Enable && b.Rollback)
 }
 
 // recall reads the definition and the history of the service as it stands.
@@ -267,7 +275,7 @@ func (r *Run) await(ctx context.Context, s types.Service, state Progress, until 
 	r.note("preflight", event.Info, fmt.Sprintf("waiting for the deployment of %s that is %s (%s)", history.Name(aws.ToString(p.TaskDefinition)), state, aws.ToString(p.Id)))
 	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
-	every := time.NewTicker(3 * time.Second)
+	every := time.NewTicker(cmp.Or(r.Pace.Early.Service, 3*time.Second))
 	defer every.Stop()
 	for {
 		select {
@@ -284,7 +292,7 @@ func (r *Run) await(ctx context.Context, s types.Service, state Progress, until 
 		if err != nil {
 			return s, err
 		}
-		if st := ProgressOf(s, r.now()); st == Settled || st == GaveUp || st == Stuck {
+		if st := ProgressOf(s, r.now()); !r.waits(st) {
 			return s, nil
 		}
 	}

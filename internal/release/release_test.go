@@ -46,6 +46,9 @@ type world struct {
 	server  *sandbox.Server
 	runtime *scripted.Runtime
 	ecs     *ecs.Client
+	config  aws.Config
+	before  *types.DeploymentConfiguration // of the service, when the world began
+	bury    func()                         // ends a release that was killed
 	clients release.Clients
 	mu      sync.Mutex
 	events  []event.Record
@@ -110,7 +113,8 @@ func newWorld(t *testing.T, yaml string, scripts map[string]scripted.Script) *wo
 		}
 	})
 	cfg := aws.Config{Region: "ap-south-1", BaseEndpoint: aws.String(w.server.URL()), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
-	w.ecs = ecs.NewFromConfig(cfg)
+	w.ecs, w.config = ecs.NewFromConfig(cfg), cfg
+	w.before = w.service().DeploymentConfiguration
 	w.clients = release.Clients{
 		ECS: w.ecs, ECR: ecr.NewFromConfig(cfg), Log: cloudwatchlogs.NewFromConfig(cfg),
 		WhoAmI: func(context.Context) (string, string, error) {
@@ -253,6 +257,7 @@ func (w *world) wantTag(revision string, kind history.Kind, code string) {
 var segfault = scripted.Script{Exits: true, ExitAfter: 10 * time.Millisecond, ExitCode: 139, Lines: []scripted.Line{{Text: "loading bcrypt"}}}
 
 func TestReleaseServes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	res := w.release(w.settings("good"))
 	w.want(res, 0, event.Released, "", "38")
@@ -277,6 +282,7 @@ func TestReleaseServes(t *testing.T) {
 }
 
 func TestReleaseOfWhatServesChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.release(w.settings("good"))
 	before := w.count("UpdateService") + w.count("RegisterTaskDefinition")
@@ -288,6 +294,7 @@ func TestReleaseOfWhatServesChangesNothing(t *testing.T) {
 }
 
 func TestReleaseRollsBackOnExit139(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
 	res := w.release(w.settings("good"))
 	w.want(res, 3, event.RolledBack, "EXIT_139_SIGSEGV", "27")
@@ -314,6 +321,7 @@ func TestReleaseRollsBackOnExit139(t *testing.T) {
 }
 
 func TestReleaseRollsBackWhateverKillsTheTasks(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		script scripted.Script
 		code   event.Code
@@ -333,6 +341,7 @@ func TestReleaseRollsBackWhateverKillsTheTasks(t *testing.T) {
 }
 
 func TestReleaseRefusesTheWrongPlatform(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.want(w.release(w.settings("arm")), 4, event.Refused, "PLATFORM_MISMATCH", "27")
 	if n := w.count("RegisterTaskDefinition") + w.count("UpdateService"); n != 0 {
@@ -341,6 +350,7 @@ func TestReleaseRefusesTheWrongPlatform(t *testing.T) {
 }
 
 func TestRollbackFallsBackToUpdateService(t *testing.T) {
+	t.Parallel()
 	for name, rule := range map[string]string{
 		"denied":   `{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"not authorized"}`,
 		"conflict": `{"when":"StopServiceDeployment","error":"ConflictException","message":"too late"}`,
@@ -357,6 +367,7 @@ func TestRollbackFallsBackToUpdateService(t *testing.T) {
 }
 
 func TestFailedRollbackIsExit5(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
 	w.fault(`{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"not authorized"}`)
 	w.fault(`{"when":"UpdateService","after":1,"error":"AccessDeniedException","message":"not authorized"}`)
@@ -372,6 +383,7 @@ func TestFailedRollbackIsExit5(t *testing.T) {
 }
 
 func TestLostAnswerOfUpdateServiceIsLookedUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.fault(`{"when":"UpdateService","dropAnswer":true}`)
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
@@ -381,6 +393,7 @@ func TestLostAnswerOfUpdateServiceIsLookedUp(t *testing.T) {
 }
 
 func TestDeniedUpdateServiceIsARefusal(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.fault(`{"when":"UpdateService","error":"AccessDeniedException","message":"User is not authorized to perform: ecs:UpdateService"}`)
 	w.want(w.release(w.settings("good")), 4, event.Refused, "ACCESS_DENIED", "27")
@@ -390,6 +403,7 @@ func TestDeniedUpdateServiceIsARefusal(t *testing.T) {
 }
 
 func TestSupersededReleaseTouchesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {PullTakes: 5 * time.Second}})
 	var once sync.Once
 	w.onEvent = func(r event.Record) {
@@ -412,6 +426,7 @@ func TestSupersededReleaseTouchesNothing(t *testing.T) {
 }
 
 func TestNothingProvenAsksForNoRollback(t *testing.T) {
+	t.Parallel()
 	first := base + `
 services:
   - {cluster: weelocluster, name: backend, family: backend, desiredCount: 1, deployments: [{revision: 37, outcome: IN_PROGRESS, createdAt: -1h}]}
@@ -439,6 +454,7 @@ services:
 
 // The incident's own state: 37 is stuck, ECS's breaker is off, 27 was proven.
 func TestStuckDeploymentIsReleasedOverAndRolledBackTo27(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, stuck, map[string]scripted.Script{"backend:37": segfault, "backend:38": segfault})
 	res := w.release(w.settings("good"))
 	if res.ExitCode != 4 || res.Failure.Code != event.CodeDeploymentInProgress {
@@ -450,6 +466,7 @@ func TestStuckDeploymentIsReleasedOverAndRolledBackTo27(t *testing.T) {
 }
 
 func TestStuckDeploymentIsRolledBackByHand(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, stuck, map[string]scripted.Script{"backend:37": segfault})
 	s := w.settings("good")
 	s.Command = "rollback"
@@ -459,6 +476,7 @@ func TestStuckDeploymentIsRolledBackByHand(t *testing.T) {
 }
 
 func TestRollbackByHandNeverGoesForward(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.release(w.settings("good"))
 	s := w.settings("")
@@ -473,6 +491,7 @@ func TestRollbackByHandNeverGoesForward(t *testing.T) {
 }
 
 func TestDeregisteredTargetIsCopied(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:39": segfault})
 	if _, err := w.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String("backend:27")}); err != nil {
 		t.Fatal(err)
@@ -488,6 +507,7 @@ func TestDeregisteredTargetIsCopied(t *testing.T) {
 }
 
 func TestSettingsThatCannotBeReleased(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		service string
 		code    event.Code
@@ -513,6 +533,7 @@ services:
 }
 
 func TestAllFindingsOfPreflightAreReportedTogether(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	s := w.settings("good")
 	s.Service, s.Repository, s.Image = "backends", "weelo-backnd", ""
@@ -537,6 +558,7 @@ func TestAllFindingsOfPreflightAreReportedTogether(t *testing.T) {
 }
 
 func TestWrongAccount(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	s := w.settings("good")
 	s.Account = "111111111111"
@@ -549,6 +571,7 @@ func TestWrongAccount(t *testing.T) {
 // A crash after the deployment completed is a crash all the same, and the way back
 // is a deployment of 27: what has finished cannot be stopped.
 func TestCrashInBakeIsRolledBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {Exits: true, ExitAfter: 700 * time.Millisecond, ExitCode: 139}})
 	s := w.settings("good")
 	s.Bake = 10 * time.Second
@@ -567,6 +590,7 @@ func TestCrashInBakeIsRolledBack(t *testing.T) {
 // What was verified is what runs: somebody moves the tag between verify and
 // register, and the release deploys the digest that it verified.
 func TestMovedTagDoesNotChangeWhatIsDeployed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	good, err := w.server.Images().Resolve("weelo-backend", "good", "linux", "amd64")
 	if err != nil {

@@ -64,6 +64,7 @@ var on = &types.DeploymentCircuitBreaker{Enable: true, Rollback: true}
 // What --wait waits for may fail and be rolled back: the release is then made from
 // what serves, and the image that failed does not "serve already".
 func TestWaitLooksAgainAfterTheWait(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {PullTakes: 500 * time.Millisecond, Exits: true, ExitCode: 139}})
 	out, err := w.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String("backend:27")})
 	if err != nil {
@@ -109,6 +110,7 @@ func (w *world) cancelled() event.Result {
 }
 
 func TestRollbackByHandJoinsARollbackUnderWay(t *testing.T) {
+	t.Parallel()
 	for name, rule := range map[string]string{
 		"ECS's own":        "",
 		"by UpdateService": `{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"no"}`,
@@ -137,6 +139,7 @@ func TestRollbackByHandJoinsARollbackUnderWay(t *testing.T) {
 
 // A rollback that was asked for begins between our two looks at the service.
 func TestRollbackByHandFollowsARollbackThatBeginsMeanwhile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:27": {StopTakes: 2 * time.Second}, "backend:37": {StopTakes: 3 * time.Second}})
 	w.deploy("37", nil)
 	w.until(func(s types.Service) bool { return s.Deployments[0].RunningCount > 0 })
@@ -153,6 +156,13 @@ func (w *world) stopDeployment() {
 		ServiceDeploymentArn: w.service().CurrentServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback})
 	if err != nil {
 		w.t.Error(err)
+	}
+}
+
+// completedOn says whether a revision serves, alone.
+func completedOn(revision string) func(types.Service) bool {
+	return func(s types.Service) bool {
+		return history.Completed(s) && len(s.Deployments) == 1 && history.Revision(aws.ToString(s.TaskDefinition)) == revision
 	}
 }
 
@@ -173,6 +183,7 @@ func (w *world) until(f func(types.Service) bool) {
 
 // watch concludes a release whose rollback somebody's kill or cancel left alone.
 func TestWatchConcludesARollbackUnderWay(t *testing.T) {
+	t.Parallel()
 	for name, rule := range map[string]string{
 		"ECS's own":        "",
 		"by UpdateService": `{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"no"}`,
@@ -264,17 +275,16 @@ func (w *world) killedAfterOf(s release.Settings, n int) (calls []string, killed
 	return m.calls, ctx.Err() != nil
 }
 
-// A release is killed after every single call that changes something. Whoever types
-// watch then, the right revision serves, the records are true, and a second watch
-// has nothing left to do.
-func TestKilledAfterEveryCallIsBroughtToItsEnd(t *testing.T) {
+// A release whose rollback is an UpdateService is killed after every call that changes
+// something (kill_test.go kills after every call). Whoever types watch then, the right
+// revision serves, the records are true, and a second watch has nothing left to do.
+func TestKilledWhileGoingBackByUpdateServiceIsBroughtToItsEnd(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		script  scripted.Script
 		rule    string
 		serving string
 	}{
-		"that serves":                       {scripted.Script{}, "", "38"},
-		"that fails":                        {segfault, "", "27"},
 		"that fails, back by UpdateService": {segfault, `{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"no"}`, "27"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -354,6 +364,7 @@ func TestUnansweredUpdateServiceIsNoRefusal(t *testing.T) {
 }
 
 func TestLostAnswerOfStopServiceDeploymentIsFollowed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
 	w.fault(`{"when":"StopServiceDeployment","dropAnswer":true}`)
 	w.want(w.release(w.settings("good")), 3, event.RolledBack, "EXIT_139_SIGSEGV", "27")
@@ -381,6 +392,7 @@ func TestRollbackThatWasNotHeardIsSentAgain(t *testing.T) {
 // ECS's own breaker goes back also when the release would not: what then serves is
 // the stable revision, and the result has to say so.
 func TestECSRollsBackAReleaseThatWouldNot(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
 	w.deploy("", on)
 	s := w.settings("good")
@@ -391,6 +403,7 @@ func TestECSRollsBackAReleaseThatWouldNot(t *testing.T) {
 // The run tag on a revision speaks of the release that made it. Whoever deploys the
 // revision again is somebody else.
 func TestWatchDoesNotRollBackSomebodysRedeployOfOurRevision(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
 	w.runtime.Set("backend:38", segfault)
@@ -410,6 +423,7 @@ func TestWatchDoesNotRollBackSomebodysRedeployOfOurRevision(t *testing.T) {
 }
 
 func TestWatchOfSomebodysRollbackWritesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:27": {StopTakes: 2 * time.Second}, "backend:37": {StopTakes: 3 * time.Second}})
 	w.deploy("37", nil)
 	w.until(func(s types.Service) bool { return s.Deployments[0].RunningCount > 0 })
@@ -422,6 +436,7 @@ func TestWatchOfSomebodysRollbackWritesNothing(t *testing.T) {
 
 // A revision that ever succeeded is never condemned: not by its own redeploy.
 func TestFailedRedeployDoesNotCondemnTheRevision(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
 	w.runtime.Set("backend:38", segfault)
@@ -440,6 +455,7 @@ func TestFailedRedeployDoesNotCondemnTheRevision(t *testing.T) {
 // The setting to restore is the one that the release replaced, not the one that
 // preflight saw.
 func TestBreakerSetDuringTheBuildIsRestored(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.at("register", event.Done, func() { w.deploy("", &types.DeploymentCircuitBreaker{Enable: true}) })
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
@@ -460,6 +476,7 @@ func TestBreakerSetDuringTheBuildIsRestored(t *testing.T) {
 
 // A record that a release left and that somebody's own setting has overtaken.
 func TestStaleBreakerRecordIsNotRestored(t *testing.T) {
+	t.Parallel()
 	stale := strings.Replace(incident, "  - {family: backend, revision: 27, definition: *v1}",
 		`  - {family: backend, revision: 27, tags: {"weelo-deploy:weelocluster/backend:run": run0, "weelo-deploy:weelocluster/backend:backstop": "enable=false rollback=false"}, definition: *v1}`, 1)
 	w := newWorld(t, stale, nil)
@@ -475,6 +492,7 @@ func TestStaleBreakerRecordIsNotRestored(t *testing.T) {
 
 // A refused redeploy leaves no record on the revision that serves.
 func TestRefusedRedeployLeavesNoBreakerRecord(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
 	w.fault(`{"when":"UpdateService","error":"AccessDeniedException","message":"no"}`)
@@ -487,6 +505,7 @@ func TestRefusedRedeployLeavesNoBreakerRecord(t *testing.T) {
 }
 
 func TestNothingChangedIsNotSaidOfAServiceThatChanged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
 	w.at("preflight", event.Done, func() { w.deploy("26", nil) })
@@ -499,6 +518,7 @@ func TestNothingChangedIsNotSaidOfAServiceThatChanged(t *testing.T) {
 // The release that died had registered a copy of its deregistered target: watch
 // goes back to that very copy.
 func TestWatchGoesBackToTheCopyOfTheReleaseThatDied(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:39": {Exits: true, ExitAfter: 900 * time.Millisecond, ExitCode: 139}})
 	if _, err := w.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String("backend:27")}); err != nil {
 		t.Fatal(err)
@@ -521,6 +541,7 @@ func TestWatchGoesBackToTheCopyOfTheReleaseThatDied(t *testing.T) {
 
 // Who can no longer watch says why, and what serves.
 func TestLostSightSaysWhy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {PullTakes: 5 * time.Second}})
 	w.at("deploy", event.Done, func() {
 		w.fault(`{"when":"DescribeServices","error":"AccessDeniedException","message":"not authorized"}`)
@@ -534,12 +555,14 @@ func TestLostSightSaysWhy(t *testing.T) {
 }
 
 func TestUpdateServiceThatECSRefusesIsARefusal(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	w.fault(`{"when":"UpdateService","error":"InvalidParameterException","message":"subnets are invalid"}`)
 	w.want(w.release(w.settings("good")), 4, event.Refused, event.CodeInvalidDefinition, "27")
 }
 
 func TestCommandsNameTheRegion(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, nil)
 	s := w.settings("good")
 	s.Region = "ap-south-1"
@@ -551,6 +574,7 @@ func TestCommandsNameTheRegion(t *testing.T) {
 
 // supersede never replaces a rollback: it is waited for.
 func TestSupersedeWaitsForARollback(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, incident, slowly())
 	w.wantInterrupted(w.cancelled(), 143, "the rollback to backend:27 was started")
 	s := w.settings("good")

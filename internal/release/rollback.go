@@ -35,6 +35,10 @@ func (r *Run) Rollback(ctx context.Context, revision string, force bool) event.R
 	r.result = event.Result{Command: r.Command, Cluster: r.Cluster, Service: r.Service}
 	r.back = &byHand{revision: revision, force: force}
 	r.run(ctx, rollbackStages)
+	switch r.result.Outcome {
+	case event.RolledBack, event.Unchanged:
+		r.concludeEarlier(ctx)
+	}
 	return r.finish()
 }
 
