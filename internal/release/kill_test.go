@@ -101,6 +101,9 @@ func (w *world) killed(s release.Settings, n int) (calls []string, done bool) {
 	}
 }
 
+// atOnce crashes as soon as it runs: never healthy, however busy the machine is.
+var atOnce = scripted.Script{Exits: true, ExitCode: 139}
+
 // fate is how the image of a release behaves, and what has to come of it.
 type fate struct {
 	script  scripted.Script
@@ -111,7 +114,7 @@ type fate struct {
 
 var fates = map[string]fate{
 	"an image that serves":  {scripted.Script{}, 0, event.Released, history.Proven},
-	"an image that crashes": {scripted.Script{Exits: true, ExitCode: 139}, 3, event.RolledBack, history.Failed},
+	"an image that crashes": {atOnce, 3, event.RolledBack, history.Failed},
 }
 
 // killWorld is the incident with an image of that fate, whatever revision runs it.
@@ -295,14 +298,14 @@ func TestTheBackstopBringsBackWhatNobodyWatches(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, configured, map[string]scripted.Script{"backend:38": segfault})
+			w := newWorld(t, configured, map[string]scripted.Script{"backend:38": atOnce})
 			calls, _ := w.killed(w.settings("good"), 0)
 			w.bury()
 			at := 1
 			for calls[at-1] != "UpdateService" {
 				at++
 			}
-			w = newWorld(t, configured, map[string]scripted.Script{"backend:38": segfault})
+			w = newWorld(t, configured, map[string]scripted.Script{"backend:38": atOnce})
 			w.killed(w.settings("good"), at)
 			defer w.bury()
 			if b := w.service().DeploymentConfiguration.DeploymentCircuitBreaker; !b.Enable || !b.Rollback || b.ThresholdConfiguration == nil || b.ThresholdConfiguration.Value != 2 {
