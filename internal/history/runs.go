@@ -1,9 +1,6 @@
 package history
 
-import (
-	"slices"
-	"strconv"
-)
+import "slices"
 
 // Begun says whether an attempt is the one that the run named on its revision
 // began: the first one of the revision since that run looked. Later ones are
@@ -59,26 +56,12 @@ func (l Ledger) Deployed(arn string) bool {
 
 // Backstop is a circuit breaker setting that a release left to be restored, and
 // the revision that carries it. The newest release of ours speaks: it took over
-// what earlier ones had left. Without a history it is the newest revision that
-// carries one.
+// what earlier ones had left. Without a history nobody knows which one that is.
 func (l Ledger) Backstop() (arn, value string) {
 	for _, a := range l.Attempts {
 		if l.Begun(a) {
 			return a.TaskDefinition, l.Tags[a.TaskDefinition].Backstop
 		}
 	}
-	if len(l.Attempts) > 0 {
-		return "", ""
-	}
-	for of, t := range l.Tags {
-		if t.Backstop != "" && (arn == "" || number(of) > number(arn)) {
-			arn, value = of, t.Backstop
-		}
-	}
-	return arn, value
-}
-
-func number(arn string) int {
-	n, _ := strconv.Atoi(Revision(arn))
-	return n
+	return "", ""
 }

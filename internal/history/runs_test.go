@@ -66,7 +66,7 @@ func TestTheNewestReleaseSpeaksOfTheCircuitBreaker(t *testing.T) {
 	}{
 		"left by the newest release":                  {tagged(off, attempt{revision: 38, status: running}), "38"},
 		"left before a rollback by hand that died":    {tagged(off, attempt{revision: 27, status: ok}, attempt{revision: 38, status: stopped}, attempt{revision: 27, status: running}), "38"},
-		"no history may be read":                      {tagged(off), "38"},
+		"no history may be read":                      {tagged(off), ""},
 		"a later release has restored it or taken it": {tagged(off, attempt{revision: 38, status: stopped}, attempt{revision: 39, status: ok}), ""},
 		"of another service": {tagged(map[string]string{keys.Run: "r1", KeysOf("weelocluster", "worker").Backstop: "enable=false rollback=false"},
 			attempt{revision: 38, status: running}), ""},

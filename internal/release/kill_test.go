@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +93,8 @@ func (w *world) killed(s release.Settings, n int) (calls []string, done bool) {
 		defer close(ended)
 		release.New(s, w.over(line), event.NewStream(nil, w), nil).Execute(ctx)
 	}()
-	w.bury = func() { cancel(sighup); close(line.buried); <-ended }
+	w.bury = func() { cancel(sighup); close(line.buried) }
+	w.t.Cleanup(func() { <-ended })
 	select {
 	case <-ended:
 		return line.names(), true
@@ -134,13 +136,15 @@ func killWorld(t *testing.T, f fate) *world {
 func kill9(t *testing.T, f fate, goOn func(w *world, when string, deployed bool)) {
 	w := killWorld(t, f)
 	calls, done := w.killed(w.settings("good"), 0)
-	w.bury()
 	if !done || len(calls) < 20 {
 		t.Fatalf("a whole release made the calls %q", calls)
 	}
 	var all sync.WaitGroup
-	slots := make(chan struct{}, 10)
+	slots := make(chan struct{}, 6)
 	for n := 1; n <= len(calls); n++ {
+		if !everyCall && n%8 != 0 && !changes(calls[n-1]) {
+			continue
+		}
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
@@ -157,6 +161,19 @@ func kill9(t *testing.T, f fate, goOn func(w *world, when string, deployed bool)
 		})
 	}
 	all.Wait()
+}
+
+// everyCall makes kill9 really kill after every call: make test and CI set it. A run
+// by hand takes every eighth of the calls that only read.
+var everyCall = os.Getenv("WEELO_TEST_EVERY_CALL") != ""
+
+func changes(call string) bool {
+	for _, verb := range []string{"Update", "Stop", "Register", "Deregister", "Tag", "Untag", "Put"} {
+		if strings.HasPrefix(call, verb) {
+			return true
+		}
+	}
+	return false
 }
 
 // attempts are the service deployments of a revision.
@@ -300,7 +317,6 @@ func TestTheBackstopBringsBackWhatNobodyWatches(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, configured, map[string]scripted.Script{"backend:38": atOnce})
 			calls, _ := w.killed(w.settings("good"), 0)
-			w.bury()
 			at := 1
 			for calls[at-1] != "UpdateService" {
 				at++
