@@ -25,6 +25,8 @@ var allowed = map[string][]string{
 	"internal/history": {},
 	"internal/iam":     {},
 
+	"internal/jsonpath": {},
+
 	"internal/build":   {"internal/engine", "internal/event", "internal/nearest", "internal/redact"},
 	"internal/image":   {"internal/engine", "internal/event", "internal/nearest"},
 	"internal/taskdef": {"internal/event", "internal/nearest"},
@@ -45,7 +47,8 @@ var allowed = map[string][]string{
 	"internal/trial":         {"internal/engine", "internal/event"},
 	"internal/health":        {"internal/event"},
 	"internal/onetask":       {"internal/event", "internal/health"},
-	"internal/config":        {"internal/event", "internal/nearest", "internal/redact"},
+	"internal/check":         {"internal/event", "internal/jsonpath"},
+	"internal/config":        {"internal/event", "internal/jsonpath", "internal/nearest", "internal/redact"},
 	"internal/doctor":        {"internal/event", "internal/history", "internal/iam", "internal/image", "internal/release", "internal/taskdef"},
 	"internal/scan":          {"internal/event", "internal/scan/layer", "internal/scan/native", "internal/scan/rootfs"},
 	"internal/scan/native":   {},
@@ -53,7 +56,7 @@ var allowed = map[string][]string{
 	"internal/scan/rootfs":   {"internal/scan/layer"},
 	"internal/scan/scantest": {},
 	"internal/scan/realtest": {},
-	"internal/release":       {"internal/build", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/iam", "internal/image", "internal/nearest", "internal/onetask", "internal/scan", "internal/taskdef", "internal/trial"},
+	"internal/release":       {"internal/build", "internal/check", "internal/engine", "internal/event", "internal/health", "internal/history", "internal/iam", "internal/image", "internal/nearest", "internal/onetask", "internal/scan", "internal/taskdef", "internal/trial"},
 }
 
 // sandboxMay is what the packages of the sandbox may import besides each other:

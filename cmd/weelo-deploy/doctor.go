@@ -94,7 +94,9 @@ func (s *session) examined(ctx context.Context) (release.Settings, error) {
 		wrong = append(wrong, err)
 	}
 	_, err = s.tags(&releaseFlags{}, src)
-	wrong = append(wrong, err, c.Unsupported())
+	wrong = append(wrong, err)
+	checks, err := s.liveChecks()
+	wrong = append(wrong, err)
 	if c.Image.Repository == "" {
 		wrong = append(wrong, noRepository())
 	}
@@ -102,6 +104,7 @@ func (s *session) examined(ctx context.Context) (release.Settings, error) {
 		Command: s.command, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Repository: c.Image.Repository,
 		Build: buildRequest(c, src, false, false), Source: src, Container: c.Task.Container, Base: c.Task.Base,
 		NeverRollBack: c.Release.Rollback == "never", Backstop: c.Release.Backstop != "keep", RequireClean: c.Release.RequireClean,
+		Checks:      checks,
 		WaitTimeout: time.Nanosecond, // a rollback in progress is told, not waited for
 	}, errors.Join(wrong...)
 }

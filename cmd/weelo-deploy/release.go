@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,7 +137,7 @@ func (s *session) prepare(ctx context.Context, cmd *cobra.Command, f *releaseFla
 	if err := s.load(over); err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(s.config.Unsupported(), s.target()); err != nil {
+	if err := s.target(); err != nil {
 		return nil, nil, err
 	}
 	set, err := s.settings(ctx, f)

@@ -103,6 +103,11 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 	if timeout > 0 {
 		set.Timeout = timeout
 	}
+	if command == "watch" {
+		if set.Checks, err = s.resumedChecks(); err != nil {
+			return s.refuse(err)
+		}
+	}
 	run := release.New(set, clients, s.out, a.now)
 	run.Interrupts = a.again
 	return s.done(f(ctx, run))

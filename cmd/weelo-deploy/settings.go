@@ -88,6 +88,9 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 			Name: b.Name, Container: b.Container, Command: b.Command, Environment: b.Environment, Timeout: b.Timeout, StopOnInterrupt: b.OnInterrupt == "stop",
 		})
 	}
+	if set.Checks, err = s.liveChecks(); err != nil {
+		return set, err
+	}
 	if set.Tags, err = s.tags(f, src); err != nil {
 		return set, err
 	}

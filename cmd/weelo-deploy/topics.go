@@ -14,7 +14,8 @@ func exitCodesTopic() *cobra.Command {
   3    the release failed and was rolled back; the stable revision serves, healthy
   4    refused; production and data were not touched
   5    the release failed and production is not known to be healthy
-       (the rollback failed, was impossible, or is switched off)
+       (the rollback failed, was impossible, or is switched off; or a live
+       check fails after the rollback too: the release was not the cause)
   6    superseded: another deployment took over, nothing was rolled back
   7    a before-task ran and the release stopped before the service was changed;
        data may have been

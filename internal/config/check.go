@@ -17,12 +17,7 @@ func (c *Config) check(out *problems) {
 	for i := range c.Release.Before {
 		c.need(out, fmt.Sprintf("release.before[%d]", i), "command")
 	}
-	for i := range c.Checks.HTTP {
-		c.need(out, fmt.Sprintf("checks.http[%d]", i), "name", "url")
-	}
-	for i := range c.Checks.Logs {
-		c.need(out, fmt.Sprintf("checks.logs[%d]", i), "name", "contains")
-	}
+	c.checkLive(out)
 	for i := range c.Notify {
 		c.need(out, fmt.Sprintf("notify[%d]", i), "url")
 	}

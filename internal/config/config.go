@@ -146,23 +146,48 @@ type Checks struct {
 	Logs []LogCheck  `yaml:"logs"`
 }
 
-// HTTPCheck is a GET and what it must answer.
+// HTTPCheck is a request and what it must answer. GET and HEAD also run before the
+// release, on what serves then.
 type HTTPCheck struct {
-	Name   string `yaml:"name"`
-	URL    string `yaml:"url"`
-	Expect Expect `yaml:"expect"`
+	Name        string            `yaml:"name"`
+	Method      string            `yaml:"method"` // default GET
+	URL         string            `yaml:"url"`
+	Headers     map[string]string `yaml:"headers"`     // secrets
+	HeaderFiles map[string]string `yaml:"headerFiles"` // name → file that holds the value
+	Body        string            `yaml:"body"`
+	BodyFile    string            `yaml:"bodyFile"`
+	Writes      bool              `yaml:"writes"` // it may change what the service keeps
+	Expect      Expect            `yaml:"expect"`
+	Timeout     time.Duration     `yaml:"timeout"` // of a request; default 10s
+	Retries     int               `yaml:"retries"` // default 2 for GET and HEAD
+	Pause       time.Duration     `yaml:"pause"`   // before each retry; default 2s
+
+	Repeat   int               `yaml:"repeat"` // the same request so often
+	Same     string            `yaml:"same"`   // body: all answers alike
+	Parallel int               `yaml:"parallel"`
+	Statuses map[string]string `yaml:"statuses"` // status → how often, of the parallel ones
+
+	ExpectFailingBefore bool `yaml:"expectFailingBefore"`
 }
 
 // Expect is the answer that an HTTPCheck wants.
 type Expect struct {
-	Status int `yaml:"status"`
+	Status   []int             `yaml:"status" also:"single"` // one or a list; empty: 200 to 299
+	JSON     map[string]string `yaml:"json"`                 // dotted path → value
+	Contains string            `yaml:"contains"`
+	Matches  string            `yaml:"matches"` // regular expression
+	Headers  map[string]string `yaml:"headers"`
+	Within   time.Duration     `yaml:"within"`
 }
 
-// LogCheck is a text that the service's logs must show.
+// LogCheck is a text that the new tasks must log, or must not. Exactly one of
+// Contains, Matches and Absent is set.
 type LogCheck struct {
 	Name     string        `yaml:"name"`
 	Contains string        `yaml:"contains"`
-	Within   time.Duration `yaml:"within"`
+	Matches  string        `yaml:"matches"`
+	Absent   string        `yaml:"absent"`
+	Within   time.Duration `yaml:"within"` // default 60s, with absent 10s
 }
 
 // Notice is a webhook that is told how a release ended.

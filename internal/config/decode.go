@@ -28,12 +28,12 @@ func newDecoder(src *source, out *problems) *decoder {
 // place is where in the configuration the decoder is: path for people and
 // origins, rule for the table of rules, where indices are [] and names *.
 type place struct {
-	path, rule string
-	number     bool
+	path, rule     string
+	number, single bool
 }
 
 func (p place) key(f field) place {
-	return place{path: join(p.path, f.name), rule: join(p.rule, f.name), number: f.number}
+	return place{path: join(p.path, f.name), rule: join(p.rule, f.name), number: f.number, single: f.single}
 }
 
 func (p place) item(i int) place {
@@ -177,6 +177,9 @@ func (d *decoder) integer(n *node, v reflect.Value, p place) {
 func (d *decoder) slice(n *node, v reflect.Value, p place) {
 	if n.isNull() {
 		return
+	}
+	if n.kind == scalar && p.single {
+		n = &node{kind: list, at: n.at, items: []*node{n}}
 	}
 	if n.kind != list {
 		d.wrong(n, p, "a list")

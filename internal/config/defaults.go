@@ -30,6 +30,7 @@ func (c *Config) fillDefaults() {
 		r.Before[i].Timeout = cmp.Or(r.Before[i].Timeout, time.Hour)
 		r.Before[i].OnInterrupt = cmp.Or(r.Before[i].OnInterrupt, "leave")
 	}
+	c.fillChecks()
 }
 
 // absolutePaths makes every path absolute: those of the file start from its
@@ -50,6 +51,15 @@ func (l *loader) absolutePaths(c *Config) {
 	for i, s := range b.SSH {
 		if id, path, ok := strings.Cut(s, "="); ok {
 			b.SSH[i] = id + "=" + l.path(c, "build.ssh", path)
+		}
+	}
+	for i := range c.Checks.HTTP {
+		h := &c.Checks.HTTP[i]
+		if h.BodyFile != "" {
+			h.BodyFile = l.path(c, "checks.http", h.BodyFile)
+		}
+		for name, f := range h.HeaderFiles {
+			h.HeaderFiles[name] = l.path(c, "checks.http", f)
 		}
 	}
 	for name, s := range b.Contexts {

@@ -48,20 +48,6 @@ func TestDocs_keys(t *testing.T) {
 	}
 }
 
-func TestDocs_unsupported(t *testing.T) {
-	text, err := os.ReadFile(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, list, _ := strings.Cut(string(text), "Not supported yet")
-	list, _, _ = strings.Cut(list, "\n\n")
-	for _, key := range unsupported {
-		if !strings.Contains(list, "`"+key+"`") {
-			t.Errorf("%s does not say that %s is not supported yet", docs, key)
-		}
-	}
-}
-
 func TestDocs_example(t *testing.T) {
 	text, err := os.ReadFile(docs)
 	if err != nil {
@@ -69,10 +55,7 @@ func TestDocs_example(t *testing.T) {
 	}
 	_, example, _ := strings.Cut(string(text), "\n## Example\n\n```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
-	c := load(t, example, Options{Env: "staging"})
-	if err := c.Unsupported(); err != nil {
-		t.Errorf("the example uses what is not supported: %v", err)
-	}
+	load(t, example, Options{Env: "staging"})
 }
 
 func TestRules_namePlaces(t *testing.T) {

@@ -12,6 +12,7 @@ type field struct {
 	index  int
 	number bool // text, but a number is taken as it is written
 	alone  bool // text that stands where the whole mapping could
+	single bool // a list, of which one entry may stand alone
 	typ    reflect.Type
 }
 
@@ -25,7 +26,8 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "" {
 			continue
 		}
-		out = append(out, field{name: name, index: i, number: f.Tag.Get("also") == "number", alone: f.Tag.Get("also") == "alone", typ: f.Type})
+		also := f.Tag.Get("also")
+		out = append(out, field{name: name, index: i, number: also == "number", alone: also == "alone", single: also == "single", typ: f.Type})
 	}
 	return out
 }

@@ -19,6 +19,6 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		_, _ = c.ExpandTags(Vars{GitSHA: "0123456789", GitBranch: "main"})
-		_, _ = c.Unsupported(), c.SecretValues()
+		_ = c.SecretValues()
 	})
 }

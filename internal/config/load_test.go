@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/weelo/weelo-deploy/internal/event"
 )
 
 const full = `
@@ -71,7 +69,8 @@ func TestLoad_everyKey(t *testing.T) {
 			Timeout: 15 * time.Minute, Bake: 0, Tolerate: "2", Rollback: "never", Backstop: "keep", RequireClean: true,
 		},
 		Checks: Checks{
-			HTTP: []HTTPCheck{{Name: "health", URL: "https://api.weelo.in/health", Expect: Expect{Status: 200}}},
+			HTTP: []HTTPCheck{{Name: "health", Method: "GET", URL: "https://api.weelo.in/health", Expect: Expect{Status: []int{200}},
+				Timeout: 10 * time.Second, Retries: 2, Pause: 2 * time.Second}},
 			Logs: []LogCheck{{Name: "locks", Contains: "Lock acquired", Within: time.Minute}},
 		},
 		Notify: []Notice{{URL: "https://hooks.example.com/x", On: []string{"failed"}}},
@@ -119,9 +118,6 @@ func TestLoad_defaults(t *testing.T) {
 	}
 	if c.File != "" || c.Dir != dir {
 		t.Errorf("File, Dir = %q, %q, want none and %q", c.File, c.Dir, dir)
-	}
-	if err := c.Unsupported(); err != nil {
-		t.Errorf("Unsupported() = %v, want nil", err)
 	}
 }
 
@@ -268,30 +264,6 @@ func TestLoad_pathsOfFlags(t *testing.T) {
 	if got, want := c.Build.Dockerfile, filepath.Join(root, "ops/Dockerfile"); got != want {
 		t.Errorf("Dockerfile = %q, want %q", got, want)
 	}
-}
-
-func TestConfig_Unsupported(t *testing.T) {
-	c := load(t, full+"verify: {trial: {seconds: 5}, allow: [a.node]}\n", Options{})
-	var got []string
-	for _, f := range event.FailuresOf(c.Unsupported()) {
-		if f.Code != event.CodeConfig {
-			t.Errorf("Code = %s, want CONFIG", f.Code)
-		}
-		got = append(got, f.Message)
-	}
-	want := []string{
-		"weelo-deploy.yaml:30:3: checks.http is not supported by this version",
-		"weelo-deploy.yaml:31:3: checks.logs is not supported by this version",
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("messages (-want +got):\n%s", d)
-	}
-	t.Run("empty ones are not configured", func(t *testing.T) {
-		c := load(t, "checks:\nrelease: {before: []}\nverify: {trial: {}}\n", Options{})
-		if err := c.Unsupported(); err != nil {
-			t.Errorf("Unsupported() = %v, want nil", err)
-		}
-	})
 }
 
 func TestConfig_SecretValues(t *testing.T) {

@@ -61,15 +61,33 @@ var rules = map[string]rule{
 	"release.tolerate":             tolerance,
 	"release.rollback":             oneOf("on-failure", "never"),
 	"release.backstop":             oneOf("enforce", "keep"),
-	"checks.http[].name":           notBlank,
-	"checks.http[].url":            webURL,
-	"checks.http[].expect.status":  between(100, 599),
-	"checks.logs[].name":           notBlank,
-	"checks.logs[].contains":       notBlank,
-	"checks.logs[].within":         atLeast(time.Second),
 	"notify[].url":                 webhook,
 	"notify[].format":              oneOf("json", "slack"),
 	"notify[].on[]":                oneOf("released", "rolled_back", "failed", "refused"),
+
+	"checks.http[].name":            notBlank,
+	"checks.http[].method":          oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+	"checks.http[].url":             checkURL,
+	"checks.http[].headers.*":       headerValue,
+	"checks.http[].headerFiles.*":   localPath,
+	"checks.http[].body":            placeholders,
+	"checks.http[].bodyFile":        localPath,
+	"checks.http[].expect.status[]": between(100, 599),
+	"checks.http[].expect.contains": notBlank,
+	"checks.http[].expect.matches":  expression,
+	"checks.http[].expect.within":   atLeast(time.Millisecond),
+	"checks.http[].timeout":         atLeast(10 * time.Millisecond),
+	"checks.http[].retries":         between(0, 20),
+	"checks.http[].pause":           atLeast(0),
+	"checks.http[].repeat":          between(2, 100),
+	"checks.http[].same":            oneOf("body"),
+	"checks.http[].parallel":        between(2, 100),
+	"checks.http[].statuses.*":      between(1, 100),
+	"checks.logs[].name":            notBlank,
+	"checks.logs[].contains":        notBlank,
+	"checks.logs[].matches":         expression,
+	"checks.logs[].absent":          notBlank,
+	"checks.logs[].within":          atLeast(time.Second),
 }
 
 // nameRules judge the names of a mapping.
@@ -80,6 +98,12 @@ var nameRules = map[string]rule{
 	"verify.trial.env": like(`^[^\s=]+$`, "a variable's name without spaces and ="),
 	"task.environment": like(`^[^\s=]+$`, "a variable's name without spaces and ="),
 	"task.secrets":     like(`^[^\s=]+$`, "a variable's name without spaces and ="),
+
+	"checks.http[].headers":        headerName,
+	"checks.http[].headerFiles":    headerName,
+	"checks.http[].expect.headers": headerName,
+	"checks.http[].expect.json":    jsonPath,
+	"checks.http[].statuses":       like(`^[1-5][0-9]{2}$`, "a status such as 200"),
 }
 
 // listRules judge the number of entries of a list.

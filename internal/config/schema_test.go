@@ -93,6 +93,10 @@ func TestSchema_agreesWithTheLoader(t *testing.T) {
 		"release: {rollback: never}\n", "release: {rollback: no-way}\n", "release: {requireClean: true}\n",
 		"release: {before: [{command: [a]}]}\n", "release: {before: [{command: []}]}\n", "release: {before: [{timeout: 5m}]}\n",
 		"checks: {http: [{name: a, url: \"https://a\"}]}\n", "checks: {http: [{name: a}]}\n", "checks: {logs: [{name: a, contains: b, within: 60s}]}\n", "checks: {logs: [{name: a}]}\n",
+		"checks: {logs: [{name: a, absent: b}]}\n", "checks: {logs: [{name: a, absent: b, matches: c}]}\n",
+		"checks: {http: [{name: a, url: \"https://a\", expect: {status: 200}}]}\n", "checks: {http: [{name: a, url: \"https://a\", expect: {status: [200, 204]}}]}\n",
+		"checks: {http: [{name: a, url: \"https://a\", expect: {status: 20}}]}\n", "checks: {http: [{name: a, url: \"https://a\", expect: {status: [20]}}]}\n",
+		"checks: {http: [{name: a, url: \"https://a\", expect: {json: {a.b: 1, c: true}}}]}\n", "checks: {http: [{name: a, url: \"https://a\", method: get}]}\n",
 		"notify: [{url: \"https://h.example.com\", on: [failed]}]\n", "notify: [{on: [failed]}]\n", "notify: [{url: \"https://h.example.com\", on: [never]}]\n", "notify: [{url: \"https://h.example.com\", on: []}]\n",
 		"environments: {prod: {cluster: a}}\n", "environments: {prod: }\n", "environments: {prod: {clustre: a}}\n", "environments: {prod: {environments: {}}}\n",
 		"environments: {\"-x\": {}}\n", "environments: [prod]\n", "environments: {prod: {build: {platform: vax}}}\n",
@@ -112,6 +116,7 @@ func TestSchema_isWeakerOnlyWhereItMustBe(t *testing.T) {
 	for _, text := range []string{
 		"image: {tags: [\"{{.GitSha}}\"]}\n", "image: {repository: Web}\n", "build: {context: \"http://x\"}\n", "build: {on: \"ftp://x\"}\n",
 		"release: {timeout: 1ms}\n", "verify: {allow: [\"[\"]}\n", "notify: [{url: \"ftp://x\"}]\n", "region: ${NOPE}\n", "task: {environment: {A: x}, secrets: {A: arn}}\n",
+		"checks: {http: [{name: a, url: \"https://a\", method: POST}]}\n", "checks: {http: [{name: a, url: \"https://a\", same: body}]}\n",
 	} {
 		if _, err := Load(Options{Dir: write(t, text)}); err == nil {
 			t.Errorf("%q loads, want it refused", text)

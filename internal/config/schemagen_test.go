@@ -19,7 +19,7 @@ var required = map[string][]string{
 	"build.secrets[]":  {"id"},
 	"release.before[]": {"command"},
 	"checks.http[]":    {"name", "url"},
-	"checks.logs[]":    {"name", "contains"},
+	"checks.logs[]":    {"name"},
 	"notify[]":         {"url"},
 	"verify.allow[]":   {"path"},
 }
@@ -29,6 +29,7 @@ var more = map[string]object{
 	"account":          {"minimum": 100_000_000_000, "maximum": 999_999_999_999}, // where it is a number
 	"build.on":         {"examples": []string{"docker", "ssh://user@host", "codebuild:PROJECT"}},
 	"build.secrets[]":  {"oneOf": []object{{"required": []string{"file"}}, {"required": []string{"env"}}}},
+	"checks.logs[]":    {"oneOf": []object{{"required": []string{"contains"}}, {"required": []string{"matches"}}, {"required": []string{"absent"}}}},
 	"release.tolerate": {"pattern": `^([0-9]+|([0-9]|[1-9][0-9]|100)%)$`},
 	"image.repository": {"pattern": `^[A-Za-z0-9][A-Za-z0-9._:-]*(/[A-Za-z0-9._-]+)*$`},
 }
@@ -95,6 +96,9 @@ func (g generator) structure(t reflect.Type, path string) object {
 	for _, f := range fieldsOf(t) {
 		at := join(path, f.name)
 		s := g.value(f.typ, at, f.number)
+		if f.single {
+			s = object{"anyOf": []object{s, g.value(f.typ.Elem(), at+"[]", false)}}
+		}
 		g.describe(s, at)
 		keys[f.name] = s
 	}

@@ -13,6 +13,7 @@ import (
 // of the file: settings, not judged yet.
 func hideSecrets(src *source, n *node) {
 	hideURLs(src, n.get("notify"))
+	hideChecks(src, n.get("checks").get("http"))
 	src.hide(n.get("task").get("environment"))
 	src.hide(n.get("verify").get("trial").get("env"))
 	if before := n.get("release").get("before"); before != nil {
@@ -69,6 +70,9 @@ func (c *Config) SecretValues() []string {
 	}
 	for _, n := range c.Notify {
 		out = append(out, n.URL, secretPart(n.URL))
+	}
+	for _, h := range c.Checks.HTTP {
+		out = append(out, h.secretValues()...)
 	}
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return strings.TrimSpace(s) == "" })

@@ -103,7 +103,7 @@ func pure(judge func(*exam) []Finding) func(context.Context, *exam) []Finding {
 // Checks that are not in it come last.
 var order = []string{
 	"configuration", "identity", "permissions", "calls", "service", "deployment", "circuit breaker", "capacity", "health checks", "logs",
-	"rollback target", "repository", "registry", "tags", "lifecycle policy", "engine", "disk space", "work tree", "GitHub Actions",
+	"rollback target", "live checks", "repository", "registry", "tags", "lifecycle policy", "engine", "disk space", "work tree", "GitHub Actions",
 }
 
 // Examine runs every check and gives all findings, sorted for people.

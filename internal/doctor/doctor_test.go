@@ -146,7 +146,7 @@ func TestExamine_findsNothingWhereAllIsWell(t *testing.T) {
 		names = append(names, f.Name)
 	}
 	if !slices.Equal(names, []string{"configuration", "identity", "permissions", "calls", "service", "circuit breaker", "capacity", "health checks", "logs",
-		"rollback target", "repository", "registry", "tags", "lifecycle policy", "engine", "disk space", "work tree", "GitHub Actions"}) {
+		"rollback target", "live checks", "repository", "registry", "tags", "lifecycle policy", "engine", "disk space", "work tree", "GitHub Actions"}) {
 		t.Errorf("checks are %q", names)
 	}
 	if Worst(found) != OK {

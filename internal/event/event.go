@@ -92,6 +92,8 @@ type Check struct {
 	Detail string `json:"detail,omitempty"`
 	Code   Code   `json:"code,omitempty"` // when Failed
 	Hint   string `json:"hint,omitempty"`
+	// Seconds is how long it took, of a check of the live service.
+	Seconds float64 `json:"seconds,omitempty"`
 }
 
 // Task is a change in a task of the service.

@@ -86,6 +86,15 @@ const (
 	CodeWorkDone      Code = "WORK_DONE"
 )
 
+// Codes of live checks.
+const (
+	CodeCheckFailed      Code = "CHECK_FAILED" // another answer than the check wants, or one that cannot be read
+	CodeCheckUnreachable Code = "CHECK_UNREACHABLE"
+	CodeCheckDNS         Code = "CHECK_DNS"
+	CodeCheckTLS         Code = "CHECK_TLS"
+	CodeCheckTimeout     Code = "CHECK_TIMEOUT"
+)
+
 // Failure is why a run did not do what was asked, with what a reader needs to
 // act. It is an error; its JSON form is the result's "failure".
 type Failure struct {

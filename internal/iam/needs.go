@@ -123,18 +123,14 @@ func (l *list) deploy(p Plan) {
 func (l *list) watch(p Plan) {
 	l.put(Need{Stage: "watch", Condition: p.inCluster()}, anything, []string{"ecs:ListTasks"})
 	l.add("watch", []string{p.tasks()}, "ecs:DescribeTasks")
-	groups := p.logGroups()
 	var streams []string
-	for _, g := range groups {
+	for _, g := range p.logGroups() {
 		streams = append(streams, g+":log-stream:*")
 	}
-	l.may("watch", "a failure is reported without the last lines of the task", streams, "logs:GetLogEvents")
 	if p.LogChecks {
-		var all []string
-		for _, g := range groups {
-			all = append(all, g+":*")
-		}
-		l.add("checks", all, "logs:FilterLogEvents")
+		l.add("checks", streams, "logs:GetLogEvents")
+	} else {
+		l.may("watch", "a failure is reported without the last lines of the task", streams, "logs:GetLogEvents")
 	}
 	l.may("conclude", "a rollback deploys the target by ecs:UpdateService", []string{p.service(), p.arn("ecs", "service-deployment/"+p.inService()+"/*")},
 		"ecs:StopServiceDeployment")

@@ -74,6 +74,6 @@ func (r *Run) simulate(ctx context.Context) error {
 func (r *Run) rights() iam.Plan {
 	return iam.Plan{
 		Region: r.Region, Account: r.pre.account, Cluster: r.Cluster, Service: r.Service, Repository: r.pre.repo.URI,
-		Family: r.next.Family(), BeforeTasks: true,
+		Family: r.next.Family(), BeforeTasks: true, LogChecks: len(r.Checks.Logs) > 0,
 	}
 }

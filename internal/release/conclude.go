@@ -138,6 +138,10 @@ func (r *Run) failed(ctx context.Context) (string, error) {
 	if err != nil && interrupted(ctx) {
 		return "", context.Cause(ctx) // the rollback goes on without us, or never began
 	}
+	var still []*event.Failure
+	if err == nil && back.Outcome == health.Serving {
+		still = r.stillFailing(ctx)
+	}
 	ctx, cancel := afterwards(ctx) // what is left is to record how it ended
 	defer cancel()
 	f := r.explain(ctx, v).Failure.See(r.effects()...)
@@ -156,7 +160,7 @@ func (r *Run) failed(ctx context.Context) (string, error) {
 		f.See("the rollback to "+goal+" did not complete: "+back.Failure.Error()).Try(r.command("status"), r.command("watch"))
 		return "", r.notBack(ctx, f)
 	}
-	return r.rolledBack(ctx, f)
+	return r.rolledBack(ctx, f, still)
 }
 
 // wayBack starts the rollback and follows it. Where ECS was faster, its way back
@@ -184,11 +188,18 @@ func (r *Run) notBack(ctx context.Context, f *event.Failure) error {
 	return f
 }
 
-func (r *Run) rolledBack(ctx context.Context, f *event.Failure) (string, error) {
+// rolledBack ends a release whose rollback serves. still are the live checks that
+// fail all the same.
+func (r *Run) rolledBack(ctx context.Context, f *event.Failure, still []*event.Failure) (string, error) {
 	r.restoreBackstop(ctx)
 	f.Try(r.command("history"))
 	r.fail(event.RolledBack, event.ExitRolledBack, f)
-	r.condemn(ctx, f.Code)
+	if len(still) > 0 {
+		r.notTheCause(f, still)
+		r.endRun(ctx, r.deployed.TaskDefinition, history.Left)
+	} else {
+		r.condemn(ctx, f.Code)
+	}
 	if !r.isGoal(r.deployed.TaskDefinition) {
 		r.tagOutcome(ctx, r.goal.TaskDefinition, history.Proven, "")
 		if r.returned != r.goal.TaskDefinition { // a copy of it serves
@@ -197,6 +208,9 @@ func (r *Run) rolledBack(ctx context.Context, f *event.Failure) (string, error) 
 		r.deregisterFailed(ctx)
 	}
 	r.serving(ctx)
+	if len(still) > 0 {
+		return "", f
+	}
 	return "back to " + history.Name(r.goal.TaskDefinition), nil
 }
 

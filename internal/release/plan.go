@@ -59,6 +59,9 @@ func (r *Run) plan(ctx context.Context) (string, error) {
 		r.goal = &goal{Target: *t, Deploy: t.TaskDefinition}
 		say("on failure: back to " + history.Name(t.TaskDefinition))
 	}
+	if r.noChecks() == "" {
+		say("checks: " + r.planChecks())
+	}
 	if r.wantsBackstop() {
 		say("deploy: switches ECS's circuit breaker with rollback on until the release ends")
 	}

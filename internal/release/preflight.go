@@ -48,6 +48,7 @@ func (r *Run) preflight(ctx context.Context) (string, error) {
 		{"repository", r.checkRepository},
 		{"engine", r.checkEngine},
 		{"work tree", r.checkTree},
+		{"live checks", r.checkLive},
 	}
 	errs := make([]error, len(checks))
 	var wg sync.WaitGroup
@@ -63,6 +64,10 @@ func (r *Run) preflight(ctx context.Context) (string, error) {
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
+		return "", err
+	}
+	if err := r.readableLogs(ctx); err != nil {
+		report(emit, "live checks", "", err)
 		return "", err
 	}
 	detail := history.Name(r.pre.base.ARN()) + " is the base"

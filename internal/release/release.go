@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/build"
+	"github.com/weelo/weelo-deploy/internal/check"
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
@@ -129,6 +130,7 @@ type Settings struct {
 	Environment, Secrets map[string]string
 	Base                 string // "", "current" or "latest"
 	BeforeTasks          []BeforeTask
+	Checks               Checks
 
 	Timeout, Bake time.Duration
 	Tolerate      health.Tolerance
@@ -163,20 +165,21 @@ type Run struct {
 	began  time.Time
 	stages []event.StageOutcome
 
-	pre        preflight           // stage 1
-	artifact   artifact            // stages 2 to 4
-	next       *taskdef.Definition // stage 5: what is deployed
-	registered bool                // stage 5 made a new revision
-	noted      map[string]string   // this run's record, as the revision's tags have it
-	goal       *goal               // stage 5: what a rollback deploys
-	before     beforeState         // stage 6
-	unchanged  bool
-	deployed   *deployed // stage 7
-	verdict    *health.Verdict
-	lost       error  // why the deployment could not be watched to its end
-	goesBack   bool   // what was attached to goes back already
-	goingBack  bool   // the rollback was called
-	returned   string // the ARN that the rollback brings
+	pre          preflight           // stage 1
+	artifact     artifact            // stages 2 to 4
+	next         *taskdef.Definition // stage 5: what is deployed
+	registered   bool                // stage 5 made a new revision
+	noted        map[string]string   // this run's record, as the revision's tags have it
+	goal         *goal               // stage 5: what a rollback deploys
+	before       beforeState         // stage 6
+	unchanged    bool
+	deployed     *deployed // stage 7
+	verdict      *health.Verdict
+	failedChecks []check.HTTP // requests that failed after the deployment
+	lost         error        // why the deployment could not be watched to its end
+	goesBack     bool         // what was attached to goes back already
+	goingBack    bool         // the rollback was called
+	returned     string       // the ARN that the rollback brings
 	// unsure is set while a call that changes the service has no known effect: it
 	// was sent, and neither its answer nor the service told what came of it.
 	unsure bool

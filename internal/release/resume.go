@@ -17,7 +17,7 @@ import (
 var watchStages = []stage{
 	{name: "attach", run: (*Run).attach},
 	{name: "watch", run: (*Run).watch, change: true, ahead: true},
-	{name: "checks", run: notConfigured, change: true, ahead: true},
+	{name: "checks", run: (*Run).checks, change: true, ahead: true},
 	{name: "conclude", run: (*Run).conclude, change: true, after: true},
 }
 

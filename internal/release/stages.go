@@ -34,7 +34,7 @@ var releaseStages = []stage{
 	{name: "before-tasks", run: (*Run).runBeforeTasks, change: true},
 	{name: "deploy", run: (*Run).deploy, change: true},
 	{name: "watch", run: (*Run).watch, change: true, ahead: true},
-	{name: "checks", run: notConfigured, change: true, ahead: true},
+	{name: "checks", run: (*Run).checks, change: true, ahead: true},
 	{name: "conclude", run: (*Run).conclude, change: true, after: true},
 }
 
@@ -42,8 +42,6 @@ var releaseStages = []stage{
 type skip string
 
 func (s skip) Error() string { return string(s) }
-
-func notConfigured(*Run, context.Context) (string, error) { return "", skip("not configured") }
 
 // run goes through the stages. The first failure before anything was deployed
 // is a refusal and ends the run; after that, what remains are the stages that
