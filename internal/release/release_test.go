@@ -330,12 +330,18 @@ func TestReleaseRollsBackWhateverKillsTheTasks(t *testing.T) {
 		"a missing image":         {scripted.Script{PullError: "pull image manifest has been retried 5 time(s): failed to resolve ref x: not found"}, "CANNOT_PULL_NOT_FOUND"},
 		"out of memory, twice":    {scripted.Script{Exits: true, ExitCode: 137, OOM: true, ExitAfter: 5 * time.Millisecond}, "OUT_OF_MEMORY"},
 		"a missing command":       {scripted.Script{StartError: `exec: "/nope": stat /nope: no such file or directory`}, "CANNOT_START"},
+		"a wrapper's exit 1":      {scripted.Script{Exits: true, ExitCode: 1, ExitAfter: 5 * time.Millisecond, Lines: []scripted.Line{{Text: "Segmentation fault (core dumped)"}}}, "EXIT_139_SIGSEGV"},
 		"exec format error (EC2)": {scripted.Script{Exits: true, ExitCode: 1, ExitAfter: 5 * time.Millisecond, Lines: []scripted.Line{{Text: "exec /app: exec format error"}}}, "EXEC_FORMAT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, incident, map[string]scripted.Script{"backend:38": c.script})
-			w.want(w.release(w.settings("good")), 3, event.RolledBack, c.code, "27")
+			s := w.settings("good")
+			s.KeepFailed = true
+			w.want(w.release(s), 3, event.RolledBack, c.code, "27")
+			if got := w.tags("38").Code; got != string(c.code) {
+				t.Errorf("the revision's tag says %q, want %s", got, c.code)
+			}
 		})
 	}
 }
