@@ -45,7 +45,8 @@ type app struct {
 	interrupted                                   <-chan struct{} // closed by the first signal
 	again                                         <-chan struct{} // signals after the first
 
-	flags globalFlags
+	flags  globalFlags
+	report string // --report
 }
 
 // exit is the error of a command that has said all there is to say.

@@ -69,6 +69,7 @@ weelo-deploy exit-codes for the others.`,
 		},
 	}
 	f.register(cmd)
+	a.reportFlag(cmd)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only show what would be done (the same as plan)")
 	return cmd
 }
@@ -82,6 +83,7 @@ func newPlanCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd, &f) },
 	}
 	f.register(cmd)
+	a.reportFlag(cmd)
 	cmd.Flags().BoolVar(&f.exitCode, "exit-code", false, "exit 8 when something would change")
 	return cmd
 }

@@ -38,6 +38,7 @@ configuration file: --cluster and --service are enough.`,
 			})
 		},
 	}
+	a.reportFlag(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "also to a named revision that never succeeded here")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long without progress (default 10m)")
 	return cmd
@@ -58,6 +59,7 @@ Somebody else's deployment is only watched, unless --rollback is given.`,
 			})
 		},
 	}
+	a.reportFlag(cmd)
 	cmd.Flags().BoolVar(&rollBack, "rollback", false, "roll back when it fails, also when no release of ours began it")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long without progress (default 10m)")
 	return cmd

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/spf13/cobra"
+
 	"github.com/weelo/weelo-deploy/internal/config"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/output"
@@ -38,7 +40,16 @@ func (a *app) begin(command string) (*session, error) {
 		return nil, err
 	}
 	pulse := &output.Pulse{}
-	s := &session{app: a, command: command, mode: sink.Mode(), out: event.NewStream(a.now, sink, pulse), screen: sink, redact: red}
+	sinks := []event.Sink{sink, pulse}
+	if a.report != "" {
+		report, err := output.NewReport(a.report, red)
+		if err != nil {
+			return nil, err
+		}
+		report.Failed = func(err error) { output.WriteError(a.stderr, red, err) }
+		sinks = append(sinks, report)
+	}
+	s := &session{app: a, command: command, mode: sink.Mode(), out: event.NewStream(a.now, sinks...), screen: sink, redact: red}
 	s.screen.Hint("Ctrl-C: stop", "Ctrl-C: stop watching")
 	s.beat = func(ctx context.Context) {
 		go pulse.Run(ctx, s.out)
@@ -145,4 +156,9 @@ func (s *session) site(ctx context.Context) (release.Clients, string, error) {
 		return release.Clients{}, "", err
 	}
 	return openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+}
+
+// reportFlag lets a command write its run as a page.
+func (a *app) reportFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.report, "report", "", "write the run as one HTML page to `FILE`, also when it fails")
 }

@@ -109,21 +109,35 @@ func TestOutput_noColourNoEscapes(t *testing.T) {
 
 // plant fills every string of a value with a new canary each, and reports them.
 func plant(v reflect.Value, name string, canaries *[]string) {
-	switch v.Kind() {
-	case reflect.String:
+	fill(v, name, func(name string) string {
 		c := fmt.Sprintf("Canary-%s-%d-x", name, len(*canaries))
 		*canaries = append(*canaries, c)
-		v.SetString("see " + c + " here")
+		return "see " + c + " here"
+	})
+}
+
+// filled is an event of the kind whose every string is text.
+func filled(e event.Event, text string) event.Event {
+	v := reflect.New(reflect.TypeOf(e)).Elem()
+	fill(v, "", func(string) string { return text })
+	return v.Interface().(event.Event)
+}
+
+// fill sets every string of a value.
+func fill(v reflect.Value, name string, text func(name string) string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text(name))
 	case reflect.Pointer:
 		if strings.Count(name, "Also") > 1 {
 			return // failures hold failures
 		}
 		v.Set(reflect.New(v.Type().Elem()))
-		plant(v.Elem(), name, canaries)
+		fill(v.Elem(), name, text)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range 2 {
-			plant(v.Index(i), name, canaries)
+			fill(v.Index(i), name, text)
 		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
@@ -131,7 +145,7 @@ func plant(v reflect.Value, name string, canaries *[]string) {
 		}
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.Type.Kind() != reflect.Interface {
-				plant(v.Field(i), name+f.Name, canaries)
+				fill(v.Field(i), name+f.Name, text)
 			}
 		}
 	}
@@ -160,19 +174,29 @@ func TestOutput_masksSecretsInEveryField(t *testing.T) {
 	if len(canaries) < 80 {
 		t.Fatalf("only %d canaries were planted", len(canaries))
 	}
+	drawIn := func(mode Mode) func(*redact.Redactor) string {
+		return func(r *redact.Redactor) string { return draw(t, mode, r, steps...).both() }
+	}
+	ways := map[string]func(*redact.Redactor) string{
+		"report":  func(r *redact.Redactor) string { return pageOf(t, r, steps...) },
+		"actions": func(r *redact.Redactor) string { o, s, l := drawInActions(t, r, "", steps...); return o + s + l },
+	}
 	for _, mode := range []Mode{Plain, TTY, JSON, GitHub} {
-		t.Run(string(mode), func(t *testing.T) {
-			open := draw(t, mode, nil, steps...).both()
+		ways[string(mode)] = drawIn(mode)
+	}
+	for way, drawn := range ways {
+		t.Run(way, func(t *testing.T) {
+			open := drawn(nil)
 			seen := 0
 			for _, c := range canaries {
 				if strings.Contains(open, c) {
 					seen++
 				}
 			}
-			if least := map[Mode]int{JSON: len(canaries)}[mode]; seen < max(least, 30) {
+			if least := map[string]int{string(JSON): len(canaries)}[way]; seen < max(least, 30) {
 				t.Errorf("without a redactor %d of %d canaries are seen: the test shows nothing", seen, len(canaries))
 			}
-			masked := draw(t, mode, redact.New(canaries...), steps...).both()
+			masked := drawn(redact.New(canaries...))
 			for _, c := range canaries {
 				if strings.Contains(masked, c) {
 					t.Errorf("the output shows %s", c)

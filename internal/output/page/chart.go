@@ -17,7 +17,8 @@ type chart struct {
 	Ticks         []tick
 	Bars          []bar
 	Heads         []head
-	Height, Lanes int // of the whole, and of the part with bars
+	Marks         []tick // moments worth a line of their own
+	Height, Lanes int    // of the whole, and of the part with bars
 	Health        *area
 }
 
@@ -30,10 +31,10 @@ type head struct {
 
 // bar is a stage or a task: a label and its spans below.
 type bar struct {
-	Y, TextY, SpanY int
-	Label, How      string
-	Kind            string
-	Spans           []span
+	Y, TextY, SpanY    int
+	Label, Detail, How string // Detail is left out where there is no room
+	Kind               string
+	Spans              []span
 }
 
 type span struct{ X, W, Kind, Title string }
@@ -107,6 +108,13 @@ func newChart(r *chronicle.Run) chart {
 		y += areaHeight + 8
 	}
 	c.Height = y
+	if r.Result != nil && r.Result.Outcome == event.RolledBack {
+		for _, st := range r.Stages {
+			if st.Name == "conclude" {
+				c.Marks = append(c.Marks, tick{percent(s.at(st.Began)), "rollback"})
+			}
+		}
+	}
 	return c
 }
 
@@ -136,7 +144,7 @@ func stageBar(s scale, r *chronicle.Run, st *chronicle.Stage) bar {
 	kind := map[event.Status]string{event.Done: "good", event.Failed: "bad", event.Interrupted: "warn", event.Started: "warn"}[st.Status]
 	b := bar{Label: st.Name, How: words.Took(took.Seconds()), Kind: kind}
 	if d := st.Detail; d != "" {
-		b.Label += " · " + words.Cut(d, 120)
+		b.Detail = " · " + words.Cut(d, 120)
 	}
 	b.Spans = []span{newSpan(s, st.Began, st.Began.Add(took), kind, st.Name+" "+b.How)}
 	return b

@@ -51,6 +51,9 @@ func (s *Screen) Draw(scrolled string, frame []string, columns int) {
 	var b bytes.Buffer
 	b.WriteString(beginUpdate)
 	s.home(&b, columns)
+	if s.at != 0 && columns != s.at { // what the old lines became is anybody's guess
+		b.WriteString(clearBelow)
+	}
 	for l := range strings.Lines(scrolled) {
 		b.WriteString(strings.TrimSuffix(l, "\n") + clearLine + "\r\n")
 	}

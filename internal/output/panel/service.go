@@ -130,7 +130,13 @@ func (v View) task(t *chronicle.Task, columns int) line {
 	return l.right(ago(v.Now.Sub(since)), columns)
 }
 
-func ago(d time.Duration) string { return words.Took(max(d, 0).Truncate(time.Second).Seconds()) }
+// ago is a time that only counts seconds: tenths would flicker.
+func ago(d time.Duration) string {
+	if d = max(d, 0).Truncate(time.Second); d < time.Minute {
+		return d.String()
+	}
+	return words.Took(d.Seconds())
+}
 
 // spark is the number of healthy tasks over time, in blocks of an eighth.
 func (v View) spark(columns int) line {
