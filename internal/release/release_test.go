@@ -57,9 +57,9 @@ type world struct {
 
 // fast polls often, so that a test waits for the sandbox and not for the poll.
 var fast = health.Pace{
-	Early: health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond},
-	Later: health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond},
-	Bake:  health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond},
+	Early: health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond, Spare: time.Millisecond},
+	Later: health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond, Spare: time.Millisecond},
+	Bake:  health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond, Spare: time.Millisecond},
 }
 
 // base is the seed of most tests: 27 serves, 36 and 37 failed; images good, other
