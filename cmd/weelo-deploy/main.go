@@ -28,7 +28,9 @@ func Main() int {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ, now: time.Now,
 		stdoutTerminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr), stdinTerminal: isTerminal(os.Stdin),
 	}
-	ctx, again, stop := withSignals(context.Background())
+	done := make(chan struct{})
+	defer close(done)
+	ctx, again, stop := withSignals(context.Background(), orphanedInCI(os.Getenv, os.Getppid, 200*time.Millisecond, done))
 	defer stop()
 	a.interrupted, a.again = ctx.Done(), again
 	return a.run(ctx, os.Args[1:])
