@@ -269,6 +269,15 @@ func (r *runner) outcome(t *testing.T, got ended, code int) {
 	}
 }
 
+func (r *runner) holds(t *testing.T, want map[string]string) {
+	t.Helper()
+	for name, v := range want {
+		if r.outputs[name] != v {
+			t.Errorf("output %s is %q, want %q", name, r.outputs[name], v)
+		}
+	}
+}
+
 func (r *runner) calls(t *testing.T) map[string]int {
 	t.Helper()
 	res, err := http.Get(r.server.URL() + "/_sandbox/calls")

@@ -64,8 +64,18 @@ func TestActionReleases(t *testing.T) {
 	t.Parallel()
 	r := newRunner(t)
 	r.outcome(t, r.use(t, map[string]string{"service": "backend"}), 0)
-	if n := r.calls(t)["ecs.UpdateService"]; n == 0 {
-		t.Error("UpdateService was not called, want a release")
+	r.holds(t, map[string]string{
+		"outcome": "released", "revision": "28", "previous-revision": "27", "failure-code": "",
+		"task-definition": "arn:aws:ecs:ap-south-1:318774499084:task-definition/backend:28",
+	})
+	if got := r.outputs["image"]; !strings.HasSuffix(got, "/weelo-backend@"+r.outputs["digest"]) || !strings.HasPrefix(r.outputs["digest"], "sha256:") {
+		t.Errorf("image is %q and digest %q, want REPOSITORY@DIGEST", got, r.outputs["digest"])
+	}
+	if got := r.outputs["deployment"]; !strings.HasPrefix(got, "ecs-svc/") {
+		t.Errorf("deployment is %q, want ecs-svc/N", got)
+	}
+	if b, err := os.ReadFile(r.file("summary")); err != nil || !strings.Contains(string(b), "backend:28") {
+		t.Errorf("the step's summary is %q (%v), want it to name the revision", b, err)
 	}
 }
 
@@ -73,6 +83,7 @@ func TestActionFailsWithTheToolsExitCode(t *testing.T) {
 	t.Parallel()
 	r := newRunner(t)
 	r.outcome(t, r.use(t, map[string]string{"service": "missing"}), 4)
+	r.holds(t, map[string]string{"outcome": "refused", "failure-code": "NOT_FOUND", "revision": ""})
 }
 
 func TestActionGivesAHostileInputToTheToolAsText(t *testing.T) {
@@ -96,6 +107,7 @@ func TestActionInterruptReachesTheTool(t *testing.T) {
 			t.Error(err)
 		}
 	}), 130)
+	r.holds(t, map[string]string{"outcome": "interrupted"})
 	if n := r.calls(t)["ecs.StopServiceDeployment"]; n != 1 {
 		t.Errorf("StopServiceDeployment was called %d times, want the rollback to be started once", n)
 	}

@@ -76,28 +76,29 @@ func (s *session) findings(ctx context.Context) ([]doctor.Finding, error) {
 	if !ok {
 		return nil, fmt.Errorf("examine: %T has no lifecycle policies", clients.ECR)
 	}
-	set, untagged, wrong := s.examined(ctx)
+	set, wrong := s.examined(ctx)
 	set.Region = region
 	return doctor.Examine(ctx, doctor.Patient{
-		Settings: set, Tags: s.config.Image.Tags, Configuration: wrong, Untagged: untagged,
+		Settings: set, Tags: s.config.Image.Tags, Configuration: wrong,
 		Clients: clients, Lifecycle: lifecycle, Plan: planOf(s.config, region), Getenv: s.app.getenv,
 	}), nil
 }
 
-// examined are the settings of a release without flags, why they give no tag, and
-// what is wrong with the configuration that they come from.
-func (s *session) examined(ctx context.Context) (set release.Settings, untagged, wrong error) {
+// examined are the settings of a release without flags, and what is wrong with the
+// configuration that they come from.
+func (s *session) examined(ctx context.Context) (release.Settings, error) {
 	c := s.config
-	var faults []error
+	var wrong []error
 	src, err := build.ReadSource(ctx, c.Dir)
 	if err != nil && !errors.Is(err, build.ErrNoGit) {
-		faults = append(faults, err)
+		wrong = append(wrong, err)
 	}
-	_, untagged = s.tags(&releaseFlags{}, src)
+	_, err = s.tags(&releaseFlags{}, src)
+	wrong = append(wrong, err)
 	checks, err := s.liveChecks()
-	faults = append(faults, err)
+	wrong = append(wrong, err)
 	if c.Image.Repository == "" {
-		faults = append(faults, noRepository())
+		wrong = append(wrong, noRepository())
 	}
 	return release.Settings{
 		Command: s.command, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Repository: c.Image.Repository,
@@ -105,7 +106,7 @@ func (s *session) examined(ctx context.Context) (set release.Settings, untagged,
 		NeverRollBack: c.Release.Rollback == "never", Backstop: c.Release.Backstop != "keep", RequireClean: c.Release.RequireClean,
 		Checks:      checks,
 		WaitTimeout: time.Nanosecond, // a rollback in progress is told, not waited for
-	}, untagged, errors.Join(faults...)
+	}, errors.Join(wrong...)
 }
 
 // planOf is what the configuration says of the permissions that its releases need.
