@@ -41,6 +41,8 @@ require (
 	google.golang.org/grpc v1.83.2
 )
 
+require maragu.dev/gomponents v1.2.0 // indirect
+
 require (
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26 // indirect

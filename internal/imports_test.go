@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"internal/check":         {"internal/event", "internal/jsonpath"},
 	"internal/config":        {"internal/event", "internal/jsonpath", "internal/nearest", "internal/redact"},
 	"internal/doctor":        {"internal/event", "internal/history", "internal/iam", "internal/image", "internal/release", "internal/taskdef"},
+	"internal/scaffold":      {"internal/config"},
 	"internal/scan":          {"internal/event", "internal/scan/layer", "internal/scan/native", "internal/scan/rootfs"},
 	"internal/scan/native":   {},
 	"internal/scan/layer":    {"internal/scan/native"},

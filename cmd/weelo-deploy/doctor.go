@@ -76,29 +76,28 @@ func (s *session) findings(ctx context.Context) ([]doctor.Finding, error) {
 	if !ok {
 		return nil, fmt.Errorf("examine: %T has no lifecycle policies", clients.ECR)
 	}
-	set, wrong := s.examined(ctx)
+	set, untagged, wrong := s.examined(ctx)
 	set.Region = region
 	return doctor.Examine(ctx, doctor.Patient{
-		Settings: set, Tags: s.config.Image.Tags, Configuration: wrong,
+		Settings: set, Tags: s.config.Image.Tags, Configuration: wrong, Untagged: untagged,
 		Clients: clients, Lifecycle: lifecycle, Plan: planOf(s.config, region), Getenv: s.app.getenv,
 	}), nil
 }
 
-// examined are the settings of a release without flags, and what is wrong with the
-// configuration that they come from.
-func (s *session) examined(ctx context.Context) (release.Settings, error) {
+// examined are the settings of a release without flags, why they give no tag, and
+// what is wrong with the configuration that they come from.
+func (s *session) examined(ctx context.Context) (set release.Settings, untagged, wrong error) {
 	c := s.config
-	var wrong []error
+	var faults []error
 	src, err := build.ReadSource(ctx, c.Dir)
 	if err != nil && !errors.Is(err, build.ErrNoGit) {
-		wrong = append(wrong, err)
+		faults = append(faults, err)
 	}
-	_, err = s.tags(&releaseFlags{}, src)
-	wrong = append(wrong, err)
+	_, untagged = s.tags(&releaseFlags{}, src)
 	checks, err := s.liveChecks()
-	wrong = append(wrong, err)
+	faults = append(faults, err)
 	if c.Image.Repository == "" {
-		wrong = append(wrong, noRepository())
+		faults = append(faults, noRepository())
 	}
 	return release.Settings{
 		Command: s.command, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Repository: c.Image.Repository,
@@ -106,7 +105,7 @@ func (s *session) examined(ctx context.Context) (release.Settings, error) {
 		NeverRollBack: c.Release.Rollback == "never", Backstop: c.Release.Backstop != "keep", RequireClean: c.Release.RequireClean,
 		Checks:      checks,
 		WaitTimeout: time.Nanosecond, // a rollback in progress is told, not waited for
-	}, errors.Join(wrong...)
+	}, untagged, errors.Join(faults...)
 }
 
 // planOf is what the configuration says of the permissions that its releases need.

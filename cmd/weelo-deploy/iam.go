@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/weelo/weelo-deploy/internal/doctor"
@@ -83,9 +82,5 @@ func (s *session) servingDefinition(ctx context.Context, c release.Clients) (*ta
 	if err := s.target(); err != nil {
 		return nil, err
 	}
-	svc, err := release.Site{ECS: c.ECS, Cluster: s.config.Cluster, Service: s.config.Service}.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return taskdef.Client{API: c.ECS}.Describe(ctx, aws.ToString(svc.TaskDefinition))
+	return definitionOf(ctx, c, s.config.Cluster, s.config.Service)
 }

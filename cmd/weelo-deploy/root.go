@@ -26,7 +26,8 @@ func newRootCommand(a *app) *cobra.Command {
 		Long: `weelo-deploy builds a native image, verifies its platform, pushes it to ECR,
 registers a task definition revision pinned to the pushed digest, deploys it,
 watches its tasks, and rolls back to the last proven revision when one dies.`,
-		Example: `  weelo-deploy release                  # build and release, by weelo-deploy.yaml
+		Example: `  weelo-deploy init                     # write weelo-deploy.yaml for a service that runs
+  weelo-deploy release                  # build and release, by weelo-deploy.yaml
   weelo-deploy plan                     # what a release would do
   weelo-deploy rollback                 # back to the revision proven before
   weelo-deploy release --sandbox        # rehearse it, without an AWS account`,
@@ -48,7 +49,7 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
 	for id, cmds := range map[string][]*cobra.Command{
 		"release": {newReleaseCommand(a), newPlanCommand(a), newRollbackCommand(a), newWatchCommand(a)},
 		"look":    {newStatusCommand(a), newHistoryCommand(a)},
-		"setup":   {newDoctorCommand(a), newIAMPolicyCommand(a), newConfigCommand(a), newSchemaCommand(a)},
+		"setup":   {newInitCommand(a), newDoctorCommand(a), newIAMPolicyCommand(a), newConfigCommand(a), newSchemaCommand(a)},
 		"parts":   {newBuildCommand(a), newVerifyCommand(a), newSandboxCommand(a)},
 	} {
 		for _, c := range cmds {

@@ -144,7 +144,7 @@ func (s *session) target() error {
 	if len(missing) == 2 {
 		f.Message = "neither cluster nor service is named"
 	}
-	return f.Hint("name them in weelo-deploy.yaml, or with --cluster and --service")
+	return f.Hint("name them in weelo-deploy.yaml (weelo-deploy init writes it), or with --cluster and --service")
 }
 
 // site opens the clients and the place for commands that only talk to AWS.

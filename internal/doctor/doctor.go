@@ -54,6 +54,8 @@ type Patient struct {
 	Tags     []string // image.tags, templates
 	// Configuration is what is wrong with the configuration itself; nil: nothing.
 	Configuration error
+	// Untagged is why image.tags gives no tag here; a release then wants --tag.
+	Untagged error
 
 	Clients   release.Clients
 	Lifecycle Lifecycle
@@ -109,7 +111,7 @@ var order = []string{
 // Examine runs every check and gives all findings, sorted for people.
 func Examine(ctx context.Context, p Patient) []Finding {
 	e := &exam{Patient: p}
-	found := configuration(p.Configuration)
+	found := configuration(p.Configuration, p.Untagged)
 	var disk []Finding
 	var beside sync.WaitGroup
 	beside.Go(func() { disk = diskSpace(ctx, p) }) // needs nothing of preflight

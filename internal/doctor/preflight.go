@@ -8,13 +8,16 @@ import (
 	"github.com/weelo/weelo-deploy/internal/release"
 )
 
-func configuration(err error) []Finding {
-	if err == nil {
-		return one("configuration", OK, "nothing is wrong with it", "")
-	}
+func configuration(wrong, untagged error) []Finding {
 	var out []Finding
-	for _, f := range event.FailuresOf(err) {
+	for _, f := range event.FailuresOf(wrong) {
 		out = append(out, failed("configuration", f))
+	}
+	for _, f := range event.FailuresOf(untagged) {
+		out = append(out, Finding{Name: "configuration", Status: Warn, Detail: f.Error(), Mend: mend(f)})
+	}
+	if len(out) == 0 {
+		return one("configuration", OK, "nothing is wrong with it", "")
 	}
 	return out
 }

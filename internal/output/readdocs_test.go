@@ -86,7 +86,7 @@ func TestDocs_readCommands(t *testing.T) {
 	for heading, name := range map[string]string{
 		"### status": "statusReport", "#### status deployments": "statusDeployment", "#### status tasks": "statusTask", "#### status images": "statusImage",
 		"### history": "historyReport", "#### history deployments": "historyEntry", "#### history passedOver": "historyPass", "### version": "versionInfo",
-		"### doctor": "doctorReport", "#### doctor checks": "Finding", "### config show": "configReport", "#### config show values": "configValue",
+		"### init": "initReport", "### doctor": "doctorReport", "#### doctor checks": "Finding", "### config show": "configReport", "#### config show values": "configValue",
 	} {
 		got := []string{}
 		for _, m := range memberRow.FindAllStringSubmatch(section(t, text, heading), -1) {

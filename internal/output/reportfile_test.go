@@ -1,6 +1,7 @@
 package output
 
 import (
+	"html"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,7 +57,7 @@ func TestReportFile_isSelfContained(t *testing.T) {
 			t.Errorf("the page holds %q", bad)
 		}
 	}
-	if !strings.Contains(got, "default-src 'none'") {
+	if !strings.Contains(html.UnescapeString(got), "default-src 'none'") {
 		t.Error("the page has no content security policy")
 	}
 }

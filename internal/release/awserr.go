@@ -52,6 +52,9 @@ func fromAWS(err error, doing, permission string) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// FromAWS is fromAWS for commands that ask AWS themselves.
+func FromAWS(err error, doing, permission string) error { return fromAWS(err, doing, permission) }
+
 // apiCode is AWS's name of the error, or "" when no answer came.
 func apiCode(err error) string {
 	var api smithy.APIError

@@ -3,14 +3,13 @@
 // task definition's difference, findings, build steps and logs.
 //
 // The page needs nothing but itself: no script, no font, no picture from elsewhere,
-// and a content security policy says so. Text goes through html/template, which
-// escapes it for where it stands. It follows the reader's light or dark scheme, fits
+// and a content security policy says so. Text is escaped by gomponents; html/template
+// would do it too, and keep every exported method in the program (47 MB instead of
+// 29). It follows the reader's light or dark scheme, fits
 // a telephone, and prints.
 package page
 
 import (
-	_ "embed"
-	"html/template"
 	"io"
 	"strings"
 	"time"
@@ -20,16 +19,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/output/words"
 )
 
-//go:embed page.html
-var source string
-
-var tmpl = template.Must(template.New("page").Funcs(template.FuncMap{
-	"name": words.Name, "id": words.ID, "took": words.Took,
-	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"cut":   func(s string) string { return words.Cut(s, words.Longest) },
-}).Parse(source))
-
-// data is what the template sees.
+// data is what the page shows.
 type data struct {
 	Title, Kind     string // Kind is the tone of the verdict: good, bad or warn
 	Outcome         string
@@ -72,7 +62,7 @@ func Write(w io.Writer, r *chronicle.Run) error {
 		d.Diffs = append(d.Diffs, newDiff(x))
 	}
 	d.steps(r)
-	return tmpl.Execute(w, d)
+	return d.document().Render(w)
 }
 
 func (d *data) verdict() {
