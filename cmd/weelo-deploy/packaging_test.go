@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weelo/weelo-deploy/internal/scaffold"
 )
 
 // root is the top of the work tree.
@@ -135,6 +137,16 @@ func TestTheDocumentedVersionIsTheActionsOwn(t *testing.T) {
 	for _, doc := range []string{"github-actions.md", "codebuild.md"} {
 		if !strings.Contains(readText(t, "docs", doc), version) {
 			t.Errorf("docs/%s does not name version %s", doc, version)
+		}
+	}
+}
+
+// What init writes is what the documentation shows.
+func TestTheDocumentationShowsTheFilesOfInit(t *testing.T) {
+	facts := scaffold.Facts{Region: "ap-south-1", Account: "318774499084", Service: "production"}
+	for doc, text := range map[string]string{"github-actions.md": scaffold.Workflow(facts), "codebuild.md": scaffold.Buildspec(facts)} {
+		if shown := "```yaml\n" + text + "```\n"; !strings.Contains(readText(t, "docs", doc), shown) {
+			t.Errorf("docs/%s does not show what init writes:\n%s", doc, text)
 		}
 	}
 }

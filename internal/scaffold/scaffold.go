@@ -171,7 +171,7 @@ func Buildspec(f Facts) string {
 		arch = "arm64"
 	}
 	return fmt.Sprintf(`# Releases what the build was started for. The project wants privileged mode (for
-# Docker), a %[1]s environment, and a service role with the policy that
+# Docker), a linux/%[1]s environment, and a service role with the policy that
 # weelo-deploy iam-policy prints.
 version: 0.2
 
