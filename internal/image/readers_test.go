@@ -231,3 +231,25 @@ func TestReaders_SeveralImages(t *testing.T) {
 		t.Errorf("an image that is not there = %v, %q", err, f.Evidence)
 	}
 }
+
+// FuzzLayout reads anything as the files of an OCI layout in a directory.
+func FuzzLayout(f *testing.F) {
+	for _, c := range imagetest.Cases() {
+		files := c.Content().Files()
+		f.Add(files["index.json"], files["oci-layout"])
+	}
+	f.Fuzz(func(t *testing.T, index, version []byte) {
+		dir := t.TempDir()
+		files := imagetest.New()
+		files.Top = files.Image(imagetest.Image{})
+		all := files.Files()
+		all["index.json"], all["oci-layout"] = index, version
+		if err := imagetest.Write(dir, all); err != nil {
+			t.Fatal(err)
+		}
+		d, err := DescribeLayout(t.Context(), dir, Choice{Platform: amd64})
+		if err == nil && (d.Digest == "" || d.ConfigDigest == "") {
+			t.Errorf("described as %+v", d)
+		}
+	})
+}

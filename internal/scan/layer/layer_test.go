@@ -119,6 +119,56 @@ func TestRead_hostileMembers(t *testing.T) {
 	}
 }
 
+// TestRead_devices: device files, pipes and types that nobody knows are entries
+// without contents, and none of them is opened.
+func TestRead_devices(t *testing.T) {
+	f := read(t, scantest.Tar(t,
+		scantest.File{Name: "dev/sda", Type: tar.TypeBlock}, scantest.File{Name: "dev/null", Type: tar.TypeChar},
+		scantest.File{Name: "run/pipe", Type: tar.TypeFifo}, scantest.File{Name: "odd", Type: 'Z'}, scantest.File{Name: "fine"},
+	))
+	if d := cmp.Diff([]string{"other /dev/sda", "other /dev/null", "other /run/pipe", "other /odd", "plain /fine x"}, lines(t, f)); d != "" {
+		t.Errorf("entries (-want +got):\n%s", d)
+	}
+}
+
+// TestRead_longNames: a name that claims a gigabyte is refused before it is read.
+func TestRead_longNames(t *testing.T) {
+	for name, kind := range map[string]byte{"GNU's long name": tar.TypeGNULongName, "GNU's long link": tar.TypeGNULongLink, "a PAX record": tar.TypeXHeader} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := tar.NewWriter(&b).WriteHeader(&tar.Header{Name: "././@LongLink", Size: 1 << 30, Typeflag: tar.TypeReg, Format: tar.FormatGNU}); err != nil {
+				t.Fatal(err)
+			}
+			retype(b.Bytes()[:512], kind)
+			given := &counter{r: io.MultiReader(&b, letters{})}
+			_, err := layer.Read(t.Context(), given)
+			if err == nil || given.n > 4<<20 {
+				t.Errorf("Read = %v after %d bytes, want an error within 4 MiB", err, given.n)
+			}
+		})
+	}
+}
+
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a'
+	}
+	return len(p), nil
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
 func TestRead_cutShort(t *testing.T) {
 	whole := scantest.Tar(t, scantest.File{Name: "a", Body: scantest.ELF{Pad: 1 << 20, Needed: []string{"x"}}.Bytes()}, scantest.File{Name: "b", Body: make([]byte, 5000)})
 	for _, n := range []int{100, 700, 300_000, len(whole) - 1024 - 5000} {
@@ -211,10 +261,10 @@ func retype(h []byte, kind byte) {
 	copy(h[148:156], fmt.Sprintf("%06o\x00 ", sum))
 }
 
-// TestRead_manyEntries reads half a million names without keeping more than a
+// TestRead_manyEntries reads a million names without keeping more than a
 // few tens of bytes of each.
 func TestRead_manyEntries(t *testing.T) {
-	const n = 500_000
+	const n = 1_000_000
 	pr, pw := io.Pipe()
 	go func() {
 		buf := bufio.NewWriterSize(pw, 1<<20)

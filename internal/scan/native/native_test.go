@@ -188,6 +188,24 @@ func TestRead_damaged(t *testing.T) {
 	}
 }
 
+// TestRead_sectionTablesOutside: loaders go by segments, so a table of sections
+// that points outside takes nothing away.
+func TestRead_sectionTablesOutside(t *testing.T) {
+	whole := scantest.ELF{Program: true, Interp: "/lib/ld.so", Needed: []string{"libc.so.6"}}.Bytes()
+	for name, at := range map[string]uint64{"past the end": 1 << 40, "at the end of the world": 1 << 63, "in the header": 1} {
+		t.Run(name, func(t *testing.T) {
+			b := bytes.Clone(whole)
+			binary.LittleEndian.PutUint64(b[40:], at)                                // e_shoff
+			b[58], b[59], b[60], b[61], b[62], b[63] = 64, 0, 0xff, 0xff, 0xfe, 0xff // e_shentsize, e_shnum, e_shstrndx
+			d := native.Reader{TempDir: t.TempDir()}
+			got, err := d.Read(native.ELF, bytes.NewReader(b), int64(len(b)))
+			if err != nil || got.Damaged != "" || len(got.Needed) != 1 || got.Interp != "/lib/ld.so" {
+				t.Errorf("Read = %+v, %v; want what the segments say", got, err)
+			}
+		})
+	}
+}
+
 func TestRead_saysWhatTheStreamSays(t *testing.T) {
 	b := scantest.ELF{Needed: []string{"libc.so.6"}, Pad: 1 << 20}.Bytes()
 	var d native.Reader
