@@ -11,7 +11,7 @@ import (
 // temporary file of at most maxSpill bytes. Nothing past maxReach is read at
 // all: a sparse file can claim to be as long as it likes.
 const (
-	maxMemory = 4 << 20
+	maxMemory = 12 << 20
 	maxSpill  = 256 << 20
 	maxReach  = 2 << 30
 )
