@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +28,6 @@ type account struct {
 	state func(since time.Duration) types.Task
 	lines func(since time.Duration) int // how many lines its log has
 
-	mu              sync.Mutex
 	run             func(n int) (*ecs.RunTaskOutput, error) // nth call of RunTask, from 1
 	describeErr     func(since time.Duration) error
 	missing         func(since time.Duration) bool
