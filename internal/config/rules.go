@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/redact"
@@ -139,16 +140,20 @@ func quote(s string) string {
 
 func want(what, have string) error { return fmt.Errorf("want %s, have %s", what, quote(have)) }
 
-// pattern is a rule that text matches a regular expression.
+// pattern is a rule that text matches a regular expression, which is compiled when
+// it is first needed: those that count to 255 are large, and most commands need
+// none.
 type pattern struct {
-	*regexp.Regexp
-	what string // for people
+	expression, what string // what is for people
+	compiled         func() *regexp.Regexp
 }
 
-func like(expression, what string) rule { return pattern{regexp.MustCompile(expression), what} }
+func like(expression, what string) rule {
+	return pattern{expression, what, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })}
+}
 
 func (p pattern) judge(s string) error {
-	if !p.MatchString(s) {
+	if !p.compiled().MatchString(s) {
 		return want(p.what, s)
 	}
 	return nil

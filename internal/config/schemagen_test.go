@@ -164,7 +164,7 @@ func text(path string, number bool) object {
 func facets(r rule) object {
 	switch r := r.(type) {
 	case pattern:
-		return object{"pattern": r.String()}
+		return object{"pattern": r.expression}
 	case choice:
 		return object{"enum": []string(r)}
 	case filled:
@@ -181,7 +181,7 @@ func mappingSchema(path string) object {
 	}
 	out := object{"type": []string{"object", "null"}, "additionalProperties": value}
 	if r, ok := nameRules[path].(pattern); ok {
-		out["propertyNames"] = object{"pattern": r.String()}
+		out["propertyNames"] = object{"pattern": r.expression}
 	}
 	return out
 }

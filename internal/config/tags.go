@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/template/parse"
 
 	"github.com/weelo/weelo-deploy/internal/event"
@@ -29,7 +30,7 @@ var tagFields = []string{"GitSHA", "GitShortSHA", "GitBranch", "Env"}
 const shortSHA = 7
 
 // tagPattern is what the distribution specification allows as a tag.
-var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) })
 
 // ExpandTags fills the templates of image.tags. A template without a value is a
 // usage failure that names --tag; what is no valid tag is a failure too. Equal
@@ -117,7 +118,7 @@ func expandTag(text string, values map[string]string, suffix string) (string, er
 			b.WriteString(suffix)
 		}
 	}
-	if !tagPattern.MatchString(b.String()) {
+	if !tagPattern().MatchString(b.String()) {
 		return "", fmt.Errorf("%s is no valid tag: want at most 128 letters, digits, _ . and -, not beginning with . or -", quote(b.String()))
 	}
 	return b.String(), nil

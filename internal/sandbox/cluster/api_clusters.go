@@ -3,14 +3,15 @@ package cluster
 import (
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/form"
 )
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+var nameForm = form.New(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (c *Cluster) createCluster(_ context.Context, in *ecs.CreateClusterInput) (*ecs.CreateClusterOutput, error) {
 	name := deref(in.ClusterName)

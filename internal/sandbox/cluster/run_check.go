@@ -2,12 +2,12 @@ package cluster
 
 import (
 	"encoding/json"
-	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/definition"
+	"github.com/weelo/weelo-deploy/internal/sandbox/form"
 )
 
 // Limits of RunTask (ECS API reference).
@@ -24,8 +24,8 @@ const (
 )
 
 var (
-	startedByForm   = regexp.MustCompile(`^[A-Za-z0-9/_-]{0,128}$`)
-	clientTokenForm = regexp.MustCompile(`^[!-~]{0,64}$`)
+	startedByForm   = form.New(`^[A-Za-z0-9/_-]{0,128}$`)
+	clientTokenForm = form.New(`^[!-~]{0,64}$`)
 )
 
 // checkRun refuses what RunTask refuses without looking at the task definition.

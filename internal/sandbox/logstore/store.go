@@ -10,12 +10,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/form"
 )
 
 // Bounds of one stream.
@@ -33,7 +34,7 @@ var (
 )
 
 // groupRule is the pattern of logGroupName (CreateLogGroup API reference).
-var groupRule = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+var groupRule = form.New(`^[.\-_/#A-Za-z0-9]{1,512}$`)
 
 // Store holds log groups. Its methods may be called concurrently.
 type Store struct {

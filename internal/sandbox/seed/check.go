@@ -4,25 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/form"
 )
 
 // Name rules of the services' own APIs (CreateCluster, CreateRepository,
 // RegisterTaskDefinition, CreateLogGroup and DescribeImages references).
 var (
-	ecsName   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	repoName  = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-	groupName = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
-	tagName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	ecsName   = form.New(`^[A-Za-z0-9_-]{1,255}$`)
+	repoName  = form.New(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	groupName = form.New(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+	tagName   = form.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	// Names of CodeBuild's CreateProject and of S3 buckets.
-	projectName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`)
-	bucketName  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	digestForm  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	projectName = form.New(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`)
+	bucketName  = form.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	digestForm  = form.New(`^sha256:[0-9a-f]{64}$`)
 )
 
 // checker looks for what the types alone do not forbid.
@@ -69,7 +70,7 @@ func (c *checker) add(path []any, format string, a ...any) {
 }
 
 // name checks the form of a name and that it is the first of its kind.
-func (c *checker) name(seen map[string]bool, rule *regexp.Regexp, kind, name string, path ...any) {
+func (c *checker) name(seen map[string]bool, rule form.Form, kind, name string, path ...any) {
 	switch {
 	case !rule.MatchString(name):
 		c.add(path, "%q is no name for a %s", name, kind)

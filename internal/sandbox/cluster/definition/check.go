@@ -2,12 +2,13 @@ package definition
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/form"
 )
 
 // ECS's limits for a task definition.
@@ -17,8 +18,8 @@ const (
 )
 
 var (
-	familyForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	containerForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	familyForm    = form.New(`^[A-Za-z0-9_-]{1,255}$`)
+	containerForm = form.New(`^[A-Za-z0-9_-]{1,255}$`)
 )
 
 func refuse(format string, a ...any) error {
