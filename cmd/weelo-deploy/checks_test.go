@@ -11,8 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/weelo/weelo-deploy/internal/redact"
+	"time"
 )
 
 // echo is a service that shows everybody what it was sent, and says whether it is
@@ -126,7 +125,14 @@ func TestWatchTakesTheChecksOfItsOwnServiceOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			s := &session{app: &app{flags: c.flags, environ: func() []string { return []string{"HOME=/h"} }}, redact: redact.New()}
+			a := &app{
+				flags: c.flags, stdout: io.Discard, stderr: io.Discard, now: time.Now,
+				environ: func() []string { return []string{"HOME=/h"} }, getenv: func(string) string { return "" },
+			}
+			s, err := a.begin("watch")
+			if err != nil {
+				t.Fatal(err)
+			}
 			if err := s.load(overrides{}); err != nil {
 				t.Fatal(err)
 			}
@@ -135,5 +141,19 @@ func TestWatchTakesTheChecksOfItsOwnServiceOnly(t *testing.T) {
 				t.Errorf("resumedChecks = %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+// The sandbox of these tests is on loopback, and 192.0.2.1 (TEST-NET-1) is not.
+func TestPractiseOnASandboxAsksNobodyElsewhere(t *testing.T) {
+	t.Parallel()
+	r := newRunner(t)
+	r.write(t, "weelo-deploy.yaml", actionConfig+`checks:
+  http:
+    - {name: production, url: "http://192.0.2.1/orders", method: POST, writes: true}
+`)
+	_, stderr, code := r.tool(t, "release", "--no-trial", "--output", "plain", "--image", r.server.Registry()+"/weelo-backend:good")
+	if code != 0 || !strings.Contains(stderr, "warning: check production is not made: AWS is a sandbox on this machine") || !strings.Contains(stderr, "[9/10 checks] skipped: not configured") {
+		t.Errorf("exit %d:\n%s", code, stderr)
 	}
 }

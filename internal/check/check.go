@@ -98,9 +98,6 @@ type Field struct {
 	Want string
 }
 
-// body says whether the answer's body is looked at.
-func (e Expect) body() bool { return len(e.JSON) > 0 || e.Contains != "" || e.Matches != nil }
-
 // Answer is what came.
 type Answer struct {
 	Status int
