@@ -1,7 +1,6 @@
 package image
 
 import (
-	"archive/tar"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,13 +25,17 @@ type Local struct {
 	Platform     Platform
 	Labels       map[string]string
 	Size         int64 // bytes, uncompressed
-	// Settings is the config as far as the engine tells it without giving the
-	// image away: platform, process and diff ids, and no history.
+	// Settings is the config, or as much of it as the engine tells without giving
+	// the image away: platform, process and diff ids, and no history.
 	Settings []byte
 }
 
 // VerifyLocal reads an image of the engine anew, by reference or id, and judges
 // it. An image that is not there is ErrNotFound, a failure with CodeNotFound.
+//
+// A containerd store keeps an image's index and manifest, several platforms under
+// one name, and describes the engine's own platform when it is asked: there the
+// image is judged as the engine saves it, by all that is written about it.
 func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirement) (Local, error) {
 	info, err := e.Info(ctx)
 	if err != nil {
@@ -42,16 +45,34 @@ func VerifyLocal(ctx context.Context, e LocalEngine, ref string, want []Requirem
 	if err != nil {
 		return Local{}, engineError(ref, err)
 	}
+	if info.ContainerdStore {
+		return verifySaved(ctx, e, ref, i, want)
+	}
 	l := Local{ID: i.ID, ConfigDigest: i.ID, Platform: Platform{i.OS, i.Architecture, i.Variant}, Labels: i.Labels, Size: i.Size}
 	if l.Settings, err = settings(i); err != nil {
 		return Local{}, err
 	}
-	if info.ContainerdStore { // there the id is a manifest's or index's digest
-		if l.ConfigDigest, err = savedConfig(ctx, e, i.ID); err != nil {
-			return Local{}, err
-		}
-	}
 	d := Description{Reference: ref, Form: "local engine", ConfigOSVersion: i.OSVersion, ConfigDigest: l.ConfigDigest, Config: l.Platform, Labels: l.Labels, Size: l.Size}
+	return l, Judge(d, want)
+}
+
+// verifySaved judges an image by what `docker save` gives of it.
+func verifySaved(ctx context.Context, e LocalEngine, ref string, i engine.Image, want []Requirement) (Local, error) {
+	r, err := e.Save(ctx, i.ID)
+	if err != nil {
+		return Local{}, engineError(ref, err)
+	}
+	defer r.Close()
+	var c Choice
+	if len(want) > 0 {
+		c.Platform = want[0].Platform
+	}
+	d, err := DescribeTar(ctx, r, ref, c)
+	if err != nil {
+		return Local{}, fmt.Errorf("read the saved image %s: %w", ref, err)
+	}
+	l := Local{ID: i.ID, ConfigDigest: d.ConfigDigest, Platform: d.Config, Labels: d.Labels, Size: i.Size, Settings: d.RawConfig}
+	d.Form = "local engine"
 	return l, Judge(d, want)
 }
 
@@ -84,47 +105,4 @@ func engineError(ref string, err error) error {
 		return event.Fail(event.CodeNoEngine, away.Error()).Because(err).Hint(away.Hints...)
 	}
 	return err
-}
-
-// savedConfig finds the config's digest in what `docker save` gives: its
-// manifest.json names the config's file after its digest.
-func savedConfig(ctx context.Context, e LocalEngine, ref string) (string, error) {
-	r, err := e.Save(ctx, ref)
-	if err != nil {
-		return "", engineError(ref, err)
-	}
-	defer r.Close()
-	t := tar.NewReader(r)
-	for {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("read the saved image %s: it has no manifest.json", ref)
-		}
-		if err != nil {
-			return "", fmt.Errorf("read the saved image %s: %w", ref, err)
-		}
-		if h.Name != "manifest.json" {
-			continue
-		}
-		d, err := configIn(io.LimitReader(t, 1<<20))
-		if err != nil {
-			return "", fmt.Errorf("read the saved image %s: %w", ref, err)
-		}
-		return d, nil
-	}
-}
-
-func configIn(r io.Reader) (string, error) {
-	raw, err := io.ReadAll(r)
-	if err != nil {
-		return "", err
-	}
-	images, err := parseSaved(raw)
-	if err != nil {
-		return "", err
-	}
-	if len(images) != 1 {
-		return "", fmt.Errorf("manifest.json names %d images, not one", len(images))
-	}
-	return images[0].configDigest()
 }

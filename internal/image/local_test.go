@@ -1,21 +1,24 @@
 package image
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/engine/enginetest"
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/image/imagetest"
 )
 
 func TestVerifyLocal_RealEngine(t *testing.T) {
@@ -65,51 +68,64 @@ func (s snapshotter) Save(_ context.Context, ref string) (io.ReadCloser, error) 
 	return io.NopCloser(bytes.NewReader(s.saved)), s.err
 }
 
+// TestVerifyLocal_ContainerdStore: inspect says linux/amd64 of each of these, and
+// the archive says what is true.
 func TestVerifyLocal_ContainerdStore(t *testing.T) {
+	for _, c := range imagetest.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			content := c.Content()
+			l, err := VerifyLocal(t.Context(), snapshotter{saved: imagetest.Tar(content.Files())}, "x:1", wantAMD64)
+			if c.Runs == nil {
+				if err == nil || !imagetest.Matches(event.FailuresOf(err)[0].Message, c.Says[0], "x:1") {
+					t.Errorf("VerifyLocal = %+v, %v; want it refused as the other forms are: %s", l, err, c.Says)
+				}
+				return
+			}
+			var m v1.Manifest
+			if err := json.Unmarshal(content.Blobs[c.Runs(content).Digest], &m); err != nil {
+				t.Fatal(err)
+			}
+			if err != nil || l.ID != "sha256:manifest" || l.ConfigDigest != m.Config.Digest.String() || l.Platform.Architecture == "" || len(l.Settings) == 0 {
+				t.Errorf("VerifyLocal = %+v, %v; want config %s", l, err, m.Config.Digest)
+			}
+		})
+	}
+}
+
+// TestVerifyLocal_ContainerdStoreSaves reads the archives that engines and other
+// programs write, and those that are none.
+func TestVerifyLocal_ContainerdStoreSaves(t *testing.T) {
 	img := tiny(t, "amd64", nil)
 	config, err := img.ConfigName()
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive := func(manifest string) []byte {
-		var b bytes.Buffer
-		w := tar.NewWriter(&b)
-		for name, content := range map[string]string{"blobs/sha256/00": "layer", "manifest.json": manifest} {
-			if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.WriteString(w, content); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.Close()
-		return b.Bytes()
-	}
-	var ggcr bytes.Buffer
 	tag, err := name.NewTag("x:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tarball.Write(tag, img, &ggcr); err != nil {
+	var other bytes.Buffer
+	if err := tarball.Write(tag, img, &other); err != nil {
 		t.Fatal(err)
 	}
+	two := imagetest.New()
 	for _, c := range []struct {
 		name  string
 		saved []byte
 		err   string
 	}{
-		{"the OCI form", archive(`[{"Config":"blobs/sha256/` + config.Hex + `"}]`), ""},
-		{"the older form", archive(`[{"Config":"` + config.Hex + `.json"}]`), ""},
-		{"the form of other programs", ggcr.Bytes(), ""},
-		{"two images", archive(`[{"Config":"a"},{"Config":"b"}]`), "names 2 images"},
-		{"no digest", archive(`[{"Config":"config.json"}]`), `the config "config.json"`},
-		{"an empty manifest", archive(""), "decode manifest.json"},
-		{"cut off", archive("")[:100], "unexpected EOF"},
-		{"nonsense", archive("no JSON"), "decode manifest.json"},
-		{"nothing", nil, "no manifest.json"},
+		{"the form of other programs", other.Bytes(), ""},
+		{"cut off", other.Bytes()[:700], "cut off"},
+		{"nonsense", []byte("no archive"), "no archive"},
+		{"nothing", nil, "no archive"},
+		{"an archive without an image", imagetest.Tar(map[string][]byte{"x": []byte("y")}), "without images"},
+		{"an index without the platform", imagetest.Tar(func() map[string][]byte {
+			two.Top = two.Index(imagetest.For(two.Image(imagetest.Image{Arch: "arm64"}), "linux/arm64"))
+			return two.Files()
+		}()), "no image for linux/amd64"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l, err := VerifyLocal(t.Context(), snapshotter{saved: c.saved}, "x:1", nil)
+			l, err := VerifyLocal(t.Context(), snapshotter{saved: c.saved}, "x:1", wantAMD64)
 			if c.err == "" && (err != nil || l.ConfigDigest != config.String() || l.ID != "sha256:manifest") {
 				t.Errorf("VerifyLocal = %+v, %v; want config %s", l, err, config)
 			}
@@ -124,11 +140,26 @@ func TestVerifyLocal_ContainerdStore(t *testing.T) {
 	}
 }
 
-func FuzzConfigIn(f *testing.F) {
-	f.Add(`[{"Config":"blobs/sha256/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]`)
-	f.Fuzz(func(t *testing.T, s string) {
-		if d, err := configIn(strings.NewReader(s)); err == nil && len(d) != len("sha256:")+64 {
-			t.Errorf("configIn(%q) = %q", s, d)
-		}
-	})
+// TestPush_ContainerdStorePushesAnIndex: such an engine pushes what is under the
+// name, an index of several platforms, and answers with its digest. What is read
+// back by it is the one manifest that was verified.
+func TestPush_ContainerdStorePushesAnIndex(t *testing.T) {
+	c, _ := imagetest.Find("index")
+	content := c.Content()
+	l, err := VerifyLocal(t.Context(), snapshotter{saved: imagetest.Tar(content.Files())}, "x:1", wantAMD64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(content) // as it is after the push
+	defer server.Close()
+	repository := strings.TrimPrefix(server.URL, "http://") + "/app"
+	f := newFake(func(string, int) (string, error) { return content.Top.Digest.String(), nil })
+	digest, err := Push(t.Context(), f, PushRequest{ImageID: "built:latest", Repository: repository, Tags: []string{"v1"}}, event.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewRemote(engine.Auth{}, nil).Describe(t.Context(), repository+"@"+digest, amd64)
+	if err != nil || d.ConfigDigest != l.ConfigDigest || d.Digest != c.Runs(content).Digest.String() || d.Index != digest {
+		t.Errorf("read back %+v, %v; want the manifest whose config is %s", d, err, l.ConfigDigest)
+	}
 }

@@ -190,7 +190,7 @@ func (d *Description) read(raw []byte) error {
 		return fmt.Errorf("its config cannot be read: %w", err)
 	}
 	d.Config, d.ConfigOSVersion = Platform{c.OS, c.Architecture, c.Variant}, c.OSVersion
-	d.Labels, d.DiffIDs = c.Config.Labels, c.RootFS.DiffIDs
+	d.Labels, d.DiffIDs, d.RawConfig = c.Config.Labels, c.RootFS.DiffIDs, raw
 	return nil
 }
 

@@ -94,6 +94,7 @@ type Description struct {
 	Descriptor   *Platform // what the index says of it; nil when it says nothing
 	Declared     *Platform // what the manifest says of its config; nil when it says nothing, as is usual
 	Config       Platform
+	RawConfig    []byte // the config as it was read
 	Labels       map[string]string
 	Size         int64 // bytes: compressed in a registry, uncompressed in an engine
 	Layers       []Layer

@@ -18,6 +18,9 @@ import (
 func (r *Run) scanLocal(ctx context.Context, e Engine) error {
 	l := r.artifact.local
 	return r.scanBinaries(ctx, l.ConfigDigest, scan.FromSaved(l.Settings, func(ctx context.Context) (io.ReadCloser, error) {
+		if !e.Local() {
+			r.note("verify", event.Info, fmt.Sprintf("reading the image (%d MB) from the engine at %s, to look inside", l.Size/1e6, e.Endpoint()))
+		}
 		return e.Save(ctx, l.ID)
 	}))
 }
