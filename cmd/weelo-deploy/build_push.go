@@ -46,7 +46,14 @@ func (s *session) newPusher(ctx context.Context, f *buildFlags, src build.Source
 
 // push gives the reference of the pushed image, by digest.
 func (p *imagePusher) push(ctx context.Context, e release.Engine, local image.Local, want []image.Requirement) (string, error) {
-	if !p.noTrial {
+	emulated := local.Labels[build.LabelEmulated] != ""
+	switch emit := p.out.In("verify"); {
+	case p.noTrial && emulated:
+		emit(event.Note{Level: event.Warn, Text: "--no-trial does not count for an image that was built under emulation"})
+	case p.noTrial:
+		emit(event.Check{Name: "trial run", Status: event.Skipped, Detail: "--no-trial"})
+	}
+	if !p.noTrial || emulated {
 		trying := trial.Request{Image: local.ID, Platform: p.config.Build.Platform, Env: p.config.Verify.Trial.Env, Seconds: p.config.Verify.Trial.Seconds}
 		if _, err := trial.Run(ctx, e, trying, p.out.In("verify")); err != nil {
 			return "", err
