@@ -42,6 +42,8 @@ var allowed = map[string][]string{
 
 	"internal/output/outputtest": {},
 
+	"internal/timeline": {"internal/health", "internal/history"},
+
 	"internal/codebuild":     {"internal/build", "internal/event"},
 	"internal/notify":        {"internal/event", "internal/redact"},
 	"internal/trial":         {"internal/engine", "internal/event"},

@@ -80,11 +80,16 @@ func newHistoryCommand(a *app) *cobra.Command {
 // refuseUsage ends a command whose flags ask for what cannot be, before it talks
 // to anybody.
 func (a *app) refuseUsage(command, text string) error {
+	return a.refuseFailure(command, event.Fail(event.CodeUsage, text))
+}
+
+// refuseFailure is refuseUsage with a failure that says more.
+func (a *app) refuseFailure(command string, f *event.Failure) error {
 	s, err := a.begin(command)
 	if err != nil {
 		return err
 	}
-	return s.refuse(event.Fail(event.CodeUsage, text).Try("weelo-deploy " + command + " --help"))
+	return s.refuse(f.Try("weelo-deploy " + command + " --help"))
 }
 
 func readHistory(ctx context.Context, c release.Clients, cluster, service string) (historyReport, error) {

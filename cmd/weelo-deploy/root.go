@@ -48,7 +48,7 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
 		&cobra.Group{ID: "parts", Title: "Parts and practice:"})
 	for id, cmds := range map[string][]*cobra.Command{
 		"release": {newReleaseCommand(a), newPlanCommand(a), newRollbackCommand(a), newWatchCommand(a)},
-		"look":    {newStatusCommand(a), newHistoryCommand(a)},
+		"look":    {newStatusCommand(a), newHistoryCommand(a), newLogsCommand(a)},
 		"setup":   {newInitCommand(a), newDoctorCommand(a), newIAMPolicyCommand(a), newConfigCommand(a), newSchemaCommand(a)},
 		"parts":   {newBuildCommand(a), newVerifyCommand(a), newSandboxCommand(a)},
 	} {

@@ -83,9 +83,11 @@ func tagged(s *ast.StructType) []string {
 func TestDocs_readCommands(t *testing.T) {
 	text, have := readDocs(t), structs(sources(t, "../../cmd/weelo-deploy"))
 	maps.Copy(have, structs(sources(t, "../doctor")))
+	maps.Copy(have, structs(sources(t, "../timeline")))
 	for heading, name := range map[string]string{
 		"### status": "statusReport", "#### status deployments": "statusDeployment", "#### status tasks": "statusTask", "#### status images": "statusImage",
 		"### history": "historyReport", "#### history deployments": "historyEntry", "#### history passedOver": "historyPass", "### version": "versionInfo",
+		"### logs": "logsReport", "#### logs entries": "Entry",
 		"### init": "initReport", "### doctor": "doctorReport", "#### doctor checks": "Finding", "### config show": "configReport", "#### config show values": "configValue",
 	} {
 		got := []string{}

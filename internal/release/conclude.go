@@ -192,6 +192,9 @@ func (r *Run) notBack(ctx context.Context, f *event.Failure) error {
 // fail all the same.
 func (r *Run) rolledBack(ctx context.Context, f *event.Failure, still []*event.Failure) (string, error) {
 	r.restoreBackstop(ctx)
+	if f.Container != "" {
+		f.Try(r.command("logs --revision " + history.Revision(r.deployed.TaskDefinition)))
+	}
 	f.Try(r.command("history"))
 	r.fail(event.RolledBack, event.ExitRolledBack, f)
 	if len(still) > 0 {
