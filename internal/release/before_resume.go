@@ -73,6 +73,20 @@ func revisionNumber(arn string) int {
 	return n
 }
 
+// tellUnfinished says, where nothing is in progress, that a release died before its
+// deployment and can be gone on with.
+func (r *Run) tellUnfinished(ctx context.Context) {
+	for _, arn := range r.neverDeployed() {
+		def, err := taskdef.Client{API: r.ECS}.Describe(ctx, arn)
+		if err != nil || r.now().Sub(def.RegisteredAt()) > remembered {
+			continue
+		}
+		t := r.pre.ledger.Tags[arn]
+		r.note("attach", event.Warn, fmt.Sprintf("a release%s registered %s and did not come to deploy it; its before-tasks (%s) may have run, and `release` goes on with it", by(t), def.Name(), t.Before))
+		return
+	}
+}
+
 // takeOver goes on with the revision of a run that did not finish, as that run.
 func (r *Run) takeOver(def *taskdef.Definition) string {
 	t := r.pre.ledger.Tags[def.ARN()]

@@ -70,6 +70,11 @@ func TestAReleaseGoesOnWithOneThatDiedAfterItsBeforeTasks(t *testing.T) {
 	w := newWorld(t, incident, map[string]scripted.Script{"$ migrate up": exits(0), "$ seed": exits(0)})
 	// The process dies before UpdateService is sent: nothing cleans up.
 	w.die(migrate, plant)
+	watch := w.settings("")
+	watch.Command, watch.Image = "watch", ""
+	if res := w.run(watch).Resume(t.Context(), false); res.Outcome != event.Unchanged || !w.told("registered backend:38 and did not come to deploy it; its before-tasks (migrate / seed) may have run") {
+		t.Errorf("watch = %s\n%s", res.Outcome, w.story())
+	}
 	s := w.withBefore(migrate, plant)
 	s.RunID = "run2"
 	res := w.release(s)

@@ -22,8 +22,7 @@ import (
 var (
 	migrate = release.BeforeTask{Name: "migrate", Command: []string{"migrate", "up"}}
 	plant   = release.BeforeTask{Command: []string{"seed"}}
-
-	exits = func(code int, lines ...string) scripted.Script {
+	exits   = func(code int, lines ...string) scripted.Script {
 		s := scripted.Script{Exits: true, ExitAfter: 20 * time.Millisecond, ExitCode: code}
 		for _, l := range lines {
 			s.Lines = append(s.Lines, scripted.Line{Text: l})

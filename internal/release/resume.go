@@ -214,6 +214,7 @@ func (r *Run) attachToReturn(p types.Deployment, left history.Attempt) (string, 
 // that a release which died left.
 func (r *Run) attachToSettled(ctx context.Context) (string, error) {
 	r.concludeEarlier(ctx)
+	r.tellUnfinished(ctx)
 	r.unchanged = true
 	return "nothing is in progress: " + Serves(r.pre.service), nil
 }
