@@ -31,6 +31,12 @@ type Attempt struct {
 	WentBackToDigests map[string]string
 	Created, Finished time.Time
 	Reason            string
+	// Config is the service revision that it tried to bring: load balancers, network,
+	// capacity.
+	Config types.ServiceRevision
+	// Idle says that it ran no task: a service that wants none completes at once, and
+	// proves nothing by it.
+	Idle bool
 }
 
 // Succeeded says whether the attempt ended with its own revision serving.
@@ -80,6 +86,17 @@ func (l Ledger) GoingBack() (Attempt, bool) {
 // that seems to be older than an attempt by less speaks of that very attempt.
 const skew = time.Hour
 
+// Config is the service revision under which a revision was last proven, as far as
+// ECS remembers.
+func (l Ledger) Config(taskDefinition string) types.ServiceRevision {
+	for _, a := range l.Attempts { // newest first
+		if a.TaskDefinition == taskDefinition && a.Succeeded() && !a.Idle {
+			return a.Config
+		}
+	}
+	return types.ServiceRevision{}
+}
+
 // Proofs lists every moment at which a revision was proven on this service,
 // oldest first. Service deployments outrank tags: a tag only speaks for a
 // revision of which ECS remembers no attempt from before the tag was written. An
@@ -90,7 +107,7 @@ func (l Ledger) Proofs() []Served {
 	for _, a := range l.Attempts {  // newest first
 		known[a.TaskDefinition] = a.Created
 		switch {
-		case a.Succeeded() && a.TaskDefinition != "":
+		case a.Succeeded() && a.TaskDefinition != "" && !a.Idle:
 			out = append(out, Served{a.TaskDefinition, a.Digests, a.end(), "deployed"})
 		case a.Status == types.ServiceDeploymentStatusRollbackSuccessful && a.WentBackTo != "":
 			out = append(out, Served{a.WentBackTo, a.WentBackToDigests, a.end(), "restored by a rollback"})

@@ -89,9 +89,38 @@ func (l *Ledger) readAttempts(ctx context.Context, api API) error {
 	}
 	for i, a := range l.Attempts {
 		r := byARN[a.ServiceRevision]
-		l.Attempts[i].TaskDefinition, l.Attempts[i].Digests = aws.ToString(r.TaskDefinition), digests(r)
+		l.Attempts[i].TaskDefinition, l.Attempts[i].Digests, l.Attempts[i].Config = aws.ToString(r.TaskDefinition), digests(r), r
 		if to, ok := byARN[back[a.ARN]]; ok {
 			l.Attempts[i].WentBackTo, l.Attempts[i].WentBackToDigests = aws.ToString(to.TaskDefinition), digests(to)
+		}
+	}
+	return l.findIdle(ctx, api)
+}
+
+// findIdle finds deployments that completed without a task. ECS resolves digests
+// when the first task starts, so only one without any is looked at. Whether ECS keeps
+// the counts of a deployment that was replaced is not known: both must say so.
+func (l *Ledger) findIdle(ctx context.Context, api API) error {
+	var ask []string
+	for _, a := range l.Attempts {
+		if a.Succeeded() && len(a.Digests) == 0 && len(ask) < describeBatch {
+			ask = append(ask, a.ARN)
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	res, err := api.DescribeServiceDeployments(ctx, &ecs.DescribeServiceDeploymentsInput{ServiceDeploymentArns: ask})
+	if err != nil {
+		return fmt.Errorf("describe service deployments: %w", err)
+	}
+	for _, d := range res.ServiceDeployments {
+		t := d.TargetServiceRevision
+		if t == nil || t.RequestedTaskCount+t.RunningTaskCount+t.PendingTaskCount > 0 {
+			continue
+		}
+		for i := range l.Attempts {
+			l.Attempts[i].Idle = l.Attempts[i].Idle || l.Attempts[i].ARN == aws.ToString(d.ServiceDeploymentArn)
 		}
 	}
 	return nil

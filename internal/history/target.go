@@ -146,7 +146,7 @@ func (l Ledger) above(serving string) []Passed {
 func (l Ledger) failedSince(t time.Time) []Passed {
 	var out []Passed
 	for _, a := range l.Attempts {
-		if !a.Created.After(t) || a.Succeeded() || l.EverProven(a.TaskDefinition) {
+		if !a.Created.After(t) || a.Succeeded() && !a.Idle || l.EverProven(a.TaskDefinition) {
 			continue
 		}
 		out = append(out, Passed{a.TaskDefinition, l.Verdict(a)})
@@ -159,6 +159,8 @@ func (l Ledger) failedSince(t time.Time) []Passed {
 func (l Ledger) Verdict(a Attempt) string {
 	var s string
 	switch {
+	case a.Idle:
+		s = "completed without a task, which proves nothing,"
 	case a.Succeeded():
 		s = "succeeded"
 	case a.Status == types.ServiceDeploymentStatusRollbackSuccessful:

@@ -212,7 +212,7 @@ func (r *Run) settle(ctx context.Context, s types.Service) error {
 		r.pre.replaces = aws.ToString(history.Primary(s).Id)
 		return nil
 	}
-	return r.inProgress(s, r.pre.ledger, state)
+	return r.inProgress(ctx, s, r.pre.ledger, state)
 }
 
 // waits says whether a deployment that stands so is waited for. One that is stuck
@@ -246,7 +246,7 @@ func (r *Run) standing() Progress {
 	return state
 }
 
-func (r *Run) inProgress(s types.Service, l history.Ledger, state Progress) error {
+func (r *Run) inProgress(ctx context.Context, s types.Service, l history.Ledger, state Progress) error {
 	p := history.Primary(s)
 	arn := aws.ToString(p.TaskDefinition)
 	age := r.now().Sub(aws.ToTime(p.CreatedAt)).Round(time.Second)
@@ -254,10 +254,15 @@ func (r *Run) inProgress(s types.Service, l history.Ledger, state Progress) erro
 	if l.Unconcluded(arn) { // otherwise the tags speak of an earlier deployment
 		who = by(l.Tags[arn])
 	}
+	since := aws.ToTime(p.CreatedAt).UTC().Format("2006-01-02 15:04:05Z")
 	f := event.Fail(event.CodeDeploymentInProgress, fmt.Sprintf("a deployment of %s%s is in progress, begun %s ago (%s)", history.Name(arn), who, age, aws.ToString(p.Id))).
-		See(Serves(s))
+		See(Serves(s), fmt.Sprintf("%s was deployed at %s%s", history.Name(arn), since, who))
 	if state == Stuck {
 		f.Message = fmt.Sprintf("the deployment of %s%s, begun %s ago, is stuck: %d tasks failed and %d of %d run (%s)", history.Name(arn), who, age, p.FailedTasks, p.RunningCount, p.DesiredCount, aws.ToString(p.Id))
+		if last := r.lastFailure(ctx, aws.ToString(p.Id)); last != nil {
+			f.Message += ": " + string(last.Code)
+			f.See(last.Message)
+		}
 		return f.Hint("go back first, or release over it with --supersede").
 			Try(r.command("rollback"), r.command("release --supersede"))
 	}

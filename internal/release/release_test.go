@@ -103,7 +103,7 @@ func newWorld(t *testing.T, yaml string, scripts map[string]scripted.Script) *wo
 	for k, s := range scripts {
 		w.runtime.Set(k, s)
 	}
-	w.server, err = sandbox.Start(t.Context(), sandbox.Config{Listen: "127.0.0.1:0", Account: accountID, Region: "ap-south-1", Speed: 400, Runtime: w.runtime, Seed: sd})
+	w.server, err = sandbox.Start(t.Context(), sandbox.Config{Listen: "127.0.0.1:0", Account: accountID, Region: "ap-south-1", Speed: 100, Runtime: w.runtime, Seed: sd})
 	if err != nil {
 		t.Fatal(err)
 	}

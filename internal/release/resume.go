@@ -157,7 +157,7 @@ func (r *Run) readyGoal(ctx context.Context) {
 	if r.goal == nil || r.NeverRollBack {
 		return
 	}
-	def, why, err := usable(ctx, r.Clients, r.pre.target, r.Container)
+	def, why, err := r.usable(ctx, r.pre.target)
 	if err == nil && why == "" {
 		r.pre.targetDefinition = def
 		err = r.prepareGoal(ctx)

@@ -188,7 +188,7 @@ func (r *Run) resolve(revision string) string {
 }
 
 func (r *Run) takeTarget(ctx context.Context, t *history.Target) error {
-	def, why, err := usable(ctx, r.Clients, t, r.Container)
+	def, why, err := r.usable(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -200,6 +200,7 @@ func (r *Run) takeTarget(ctx context.Context, t *history.Target) error {
 	}
 	r.pre.target, r.pre.targetDefinition = t, def
 	r.result.Stable = t.TaskDefinition
+	r.describeTarget(r.out.In("preflight"))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/history"
@@ -26,7 +27,7 @@ func (r *Run) chooseTarget(ctx context.Context) error {
 	if target == nil {
 		return r.withoutTarget(emit, "no revision was ever proven on service "+history.Short(r.Service))
 	}
-	def, why, err := usable(ctx, r.Clients, target, r.Container)
+	def, why, err := r.usable(ctx, target)
 	if err != nil {
 		return err
 	}
@@ -36,10 +37,30 @@ func (r *Run) chooseTarget(ctx context.Context) error {
 	r.pre.target, r.pre.targetDefinition = target, def
 	r.result.Stable = target.TaskDefinition
 	emit(event.Check{Name: "rollback target", Status: event.Done, Detail: history.Name(target.TaskDefinition) + ": " + target.Why})
+	r.describeTarget(emit)
 	for _, p := range passed {
 		emit(event.Note{Level: event.Info, Text: "passed over " + history.Name(p.TaskDefinition) + ": " + p.Why})
 	}
 	return nil
+}
+
+// describeTarget says what about the target is not fixed, and what of the service has
+// changed since it was proven.
+func (r *Run) describeTarget(emit event.Emit) {
+	name := history.Name(r.pre.target.TaskDefinition)
+	released, err := r.pre.targetDefinition.Released(r.Container)
+	if err == nil {
+		if open := byTag(r.pre.targetDefinition, released.Name); len(open) > 0 {
+			emit(event.Note{Level: event.Info, Text: fmt.Sprintf("%s, the way back, names images by tag: %s", name, strings.Join(open, ", "))})
+		}
+	}
+	var is types.ServiceRevision
+	if a := r.pre.ledger.Attempts; len(a) > 0 {
+		is = a[0].Config
+	}
+	for _, d := range differences(r.pre.ledger.Config(r.pre.target.TaskDefinition), is) {
+		emit(event.Note{Level: event.Warn, Text: fmt.Sprintf("when %s was proven, %s", name, d)})
+	}
 }
 
 func (r *Run) withoutTarget(emit event.Emit, why string) error {
@@ -59,19 +80,22 @@ func (r *Run) withoutTarget(emit event.Emit, why string) error {
 // usable says whether a target could be deployed: its definition exists, and the
 // image of its released container has not been deleted or archived. Not being
 // able to tell does not exclude it. why is empty when it is usable.
-func usable(ctx context.Context, c Clients, t *history.Target, container string) (def *taskdef.Definition, why string, err error) {
-	def, err = taskdef.Client{API: c.ECS}.Describe(ctx, t.TaskDefinition)
+func (r *Run) usable(ctx context.Context, t *history.Target) (def *taskdef.Definition, why string, err error) {
+	def, err = taskdef.Client{API: r.ECS}.Describe(ctx, t.TaskDefinition)
 	if errors.Is(err, taskdef.ErrNotFound) {
 		return nil, "its task definition does not exist any more", nil
 	}
 	if err != nil {
 		return nil, "", fromAWS(err, "describe task definition "+history.Name(t.TaskDefinition), "ecs:DescribeTaskDefinition")
 	}
-	released, err := def.Released(container)
+	released, err := def.Released(r.Container)
 	if err != nil {
-		return def, "it has no container " + container, nil
+		return def, "it has no container " + r.Container, nil
 	}
-	switch state, reason := presence(ctx, c.ECR, released.Image, t.Digests[released.Name]); state {
+	if why := lacks(def, r.pre.service); why != "" {
+		return def, why, nil
+	}
+	switch state, reason := presence(ctx, r.ECR, released.Image, t.Digests[released.Name]); state {
 	case image.Gone:
 		return def, "its image is gone from the registry: " + reason, nil
 	case image.Archived:

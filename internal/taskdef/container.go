@@ -31,6 +31,7 @@ type Container struct {
 	ReadonlyRootFilesystem bool
 	Init                   bool     // linuxParameters.initProcessEnabled
 	DropCapabilities       []string // linuxParameters.capabilities.drop
+	Ports                  []int    // that a load balancer can reach: portMappings, ranges included
 }
 
 // LogConfig says where a container's output goes. Group, StreamPrefix and
@@ -42,20 +43,21 @@ type LogConfig struct {
 
 // rawContainer is a container definition in AWS's names.
 type rawContainer struct {
-	Name        string    `json:"name"`
-	Image       string    `json:"image"`
-	Essential   *bool     `json:"essential"`
-	Environment []envVar  `json:"environment"`
-	Secrets     []secret  `json:"secrets"`
-	EntryPoint  []string  `json:"entryPoint"`
-	Command     []string  `json:"command"`
-	User        string    `json:"user"`
-	WorkDir     string    `json:"workingDirectory"`
-	Memory      float64   `json:"memory"` // whole, in any spelling of JSON
-	Reservation float64   `json:"memoryReservation"`
-	CPU         float64   `json:"cpu"`
-	ReadOnly    bool      `json:"readonlyRootFilesystem"`
-	HealthCheck *struct{} `json:"healthCheck"`
+	Name        string        `json:"name"`
+	Image       string        `json:"image"`
+	Essential   *bool         `json:"essential"`
+	Environment []envVar      `json:"environment"`
+	Secrets     []secret      `json:"secrets"`
+	EntryPoint  []string      `json:"entryPoint"`
+	Command     []string      `json:"command"`
+	User        string        `json:"user"`
+	WorkDir     string        `json:"workingDirectory"`
+	Memory      float64       `json:"memory"` // whole, in any spelling of JSON
+	Reservation float64       `json:"memoryReservation"`
+	CPU         float64       `json:"cpu"`
+	ReadOnly    bool          `json:"readonlyRootFilesystem"`
+	HealthCheck *struct{}     `json:"healthCheck"`
+	Ports       []portMapping `json:"portMappings"`
 	Linux       struct {
 		Init         bool `json:"initProcessEnabled"`
 		Capabilities struct {
@@ -66,6 +68,25 @@ type rawContainer struct {
 		Driver  string            `json:"logDriver"`
 		Options map[string]string `json:"options"`
 	} `json:"logConfiguration"`
+}
+
+// portMapping names one port, or a range such as "8000-8010".
+type portMapping struct {
+	Port  float64 `json:"containerPort"`
+	Range string  `json:"containerPortRange"`
+}
+
+// ports are the container's ports that others can reach.
+func (m portMapping) ports() []int {
+	var first, last int
+	if n, _ := fmt.Sscanf(m.Range, "%d-%d", &first, &last); n != 2 || last-first > 1<<16 {
+		return []int{int(m.Port)}
+	}
+	var out []int
+	for p := first; p <= last; p++ {
+		out = append(out, p)
+	}
+	return out
 }
 
 type envVar struct {
@@ -85,6 +106,9 @@ func (r rawContainer) container() Container {
 		EntryPoint: r.EntryPoint, Command: r.Command, User: r.User, WorkingDirectory: r.WorkDir,
 		MemoryMiB: int(r.Memory), MemoryReservationMiB: int(r.Reservation), CPUUnits: int(r.CPU),
 		ReadonlyRootFilesystem: r.ReadOnly, Init: r.Linux.Init, DropCapabilities: r.Linux.Capabilities.Drop,
+	}
+	for _, m := range r.Ports {
+		c.Ports = append(c.Ports, m.ports()...)
 	}
 	for _, e := range r.Environment {
 		c.Environment[e.Name] = e.Value
@@ -109,7 +133,7 @@ func (d *Definition) Containers() []Container {
 	for i, c := range out {
 		out[i].Environment, out[i].Secrets = maps.Clone(c.Environment), maps.Clone(c.Secrets)
 		out[i].EntryPoint, out[i].Command = slices.Clone(c.EntryPoint), slices.Clone(c.Command)
-		out[i].Log.Options = maps.Clone(c.Log.Options)
+		out[i].Log.Options, out[i].Ports = maps.Clone(c.Log.Options), slices.Clone(c.Ports)
 	}
 	return out
 }
