@@ -86,6 +86,21 @@ func (l Ledger) GoingBack() (Attempt, bool) {
 // that seems to be older than an attempt by less speaks of that very attempt.
 const skew = time.Hour
 
+// LastCompleted is what ECS itself would go back to: the newest deployment that
+// completed, or that a rollback restored, whether it ran a task or not. It is empty
+// when ECS remembers none.
+func (l Ledger) LastCompleted() string {
+	for _, a := range l.Attempts { // newest first
+		switch {
+		case a.Succeeded():
+			return a.TaskDefinition
+		case a.Status == types.ServiceDeploymentStatusRollbackSuccessful && a.WentBackTo != "":
+			return a.WentBackTo
+		}
+	}
+	return ""
+}
+
 // Config is the service revision under which a revision was last proven, as far as
 // ECS remembers.
 func (l Ledger) Config(taskDefinition string) types.ServiceRevision {

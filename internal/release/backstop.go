@@ -22,6 +22,9 @@ func (r *Run) wantsBackstop() bool {
 	if !r.Backstop || r.NoRollback || r.NeverRollBack || r.goal == nil {
 		return false
 	}
+	if !r.ecsGoesToGoal() {
+		return false // it would bring something that was never proven
+	}
 	if _, v := r.pre.ledger.Backstop(); v != "" {
 		return true
 	}

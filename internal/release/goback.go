@@ -140,11 +140,17 @@ func (r *Run) backStage() string {
 // deployment is known, not finished, and the target is what ECS restores, the
 // last service revision that succeeded.
 func (r *Run) nativeFits() bool {
-	if r.deployed.ServiceDeployment == "" || r.goal == nil || r.finished() {
-		return false
+	return r.deployed.ServiceDeployment != "" && r.goal != nil && !r.finished() && r.ecsGoesToGoal()
+}
+
+// ecsGoesToGoal says whether the target is what ECS itself would go back to. It takes
+// also a deployment for proven that ran no task.
+func (r *Run) ecsGoesToGoal() bool {
+	if arn := r.pre.ledger.LastCompleted(); arn != "" {
+		return arn == r.goal.TaskDefinition
 	}
-	proofs := r.pre.ledger.Proofs()
-	return len(proofs) > 0 && proofs[len(proofs)-1].TaskDefinition == r.goal.TaskDefinition
+	p := history.Primary(r.pre.service) // where the history may not be read
+	return p != nil && p.RolloutState == types.DeploymentRolloutStateCompleted && aws.ToString(p.TaskDefinition) == r.goal.TaskDefinition
 }
 
 // finished says whether our deployment completed before it failed (in bake): a
