@@ -155,3 +155,18 @@ func TestAChangedCommandIsAnotherBeforeTask(t *testing.T) {
 	w.want(w.release(s), 0, event.Released, "", "38")
 	w.wantRan("migrate up", "migrate all")
 }
+
+func TestAnInterruptInRunTaskLearnsItsAnswer(t *testing.T) {
+	w := newWorld(t, incident, map[string]scripted.Script{"$ migrate up": {}})
+	w.fault(`{"when":"RunTask","times":1,"delay":"400ms"}`)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	done := make(chan event.Result)
+	go func() { done <- w.run(w.withBefore(migrate)).Execute(ctx) }()
+	w.untilCalled("RunTask")
+	cancel(sigterm)
+	w.wantInterrupted(<-done, 143, "before-task migrate goes on: arn:")
+	if n := w.count("RunTask"); n != 1 {
+		t.Errorf("RunTask was called %d times", n)
+	}
+}
