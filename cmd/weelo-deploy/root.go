@@ -61,6 +61,7 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return swallowed(cmd) }
 	mendHelp(root)
+	a.addCompletion(root)
 	return root
 }
 
