@@ -155,6 +155,22 @@ func TestWatch_aNativeLibraryThatCrashedBefore(t *testing.T) {
 	}
 }
 
+// A restart policy hides a crash from the list of tasks, but not the container's
+// new id.
+func TestWatch_containersThatAreRestartedInPlace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		f.serve(30 * time.Second)
+		f.at(20*time.Second, func() { f.task("new1").Containers[0].RuntimeId = aws.String("first") })
+		f.at(6*time.Minute, func() { f.task("new1").Containers[0].RuntimeId = aws.String("second") })
+		got := watch(f, Policy{Bake: 10 * time.Minute})
+		got.want(t, Serving, "")
+		if n := noted(got.told, "container app of task new1 ended and was restarted in place"); n != 1 {
+			t.Errorf("the restart was told %d times, want once", n)
+		}
+	})
+}
+
 func TestExplain_refinesWhatECSFound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFake()

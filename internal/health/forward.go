@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -242,8 +243,11 @@ func (f *forward) rolledBack(p types.Deployment, now time.Time) (Verdict, bool) 
 		return Verdict{}, false
 	}
 	lead := f.tally.lead()
-	fail := f.gaveUp(event.CodeECSRolledBack, fmt.Sprintf("ECS rolled deployment %s back to %s (%s)",
-		f.scope.id, name(str(p.TaskDefinition)), str(p.Id)), f.why(&p), lead)
+	why, who := f.why(&p), "ECS rolled"
+	if strings.Contains(why, "StopServiceDeployment") { // which is how one asks for it
+		who = "somebody had ECS roll"
+	}
+	fail := f.gaveUp(event.CodeECSRolledBack, fmt.Sprintf("%s deployment %s back to %s (%s)", who, f.scope.id, name(str(p.TaskDefinition)), str(p.Id)), why, lead)
 	v := f.verdict(RolledBackByECS, fail, f.takenAt, lead)
 	v.TakenBy = taker(p)
 	return v, true

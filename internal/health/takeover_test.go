@@ -146,6 +146,20 @@ func TestWatch_aDeploymentThatNeverShows(t *testing.T) {
 }
 
 // The breaker without rollback, or without a deployment to go back to.
+func TestWatch_somebodyAsksForARollback(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		f.at(5*time.Second, func() { f.start("new1", "ecs-svc/2", 38) })
+		f.at(20*time.Second, func() {
+			f.breakerBack("ecs-svc/2", "ecs-svc/1")
+			f.own.Status, f.own.StatusReason = types.ServiceDeploymentStatusRollbackInProgress, aws.String("Service deployment rolled back because of a StopServiceDeployment request.")
+		})
+		got := watch(f, Policy{})
+		got.want(t, RolledBackByECS, event.CodeECSRolledBack)
+		says(t, got.Failure, "somebody had ECS roll deployment ecs-svc/2 back to weelo:27 (ecs-svc/1)", "ECS says: Service deployment rolled back because of a StopServiceDeployment request.")
+	})
+}
+
 func TestWatch_ECSGivesUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFake()
