@@ -67,3 +67,34 @@ func TestReleaseLooksInsideAnImageOfTheRegistry(t *testing.T) {
 		}
 	})
 }
+
+// Whatever lies about the platform, the release says where, and changes nothing.
+func TestReleaseNamesEachLie(t *testing.T) {
+	w := newWorld(t, incident, nil)
+	for _, name := range []string{
+		"config-arm64", "config-lies-to-index", "index-lies", "manifest-lies", "no-architecture", "windows", "os-version", "amd64-v3", "arm-v7",
+		"index-without-platform", "index-two-candidates", "index-amd64-v2-and-v3", "index-empty", "index-nested", "index-attestations-only", "mixed-compressions", "fewer-diff-ids",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.put(name, name)
+			c, _ := imagetest.Find(name)
+			s := w.settings(name)
+			res := w.release(s)
+			if res.ExitCode != 4 || res.Failure == nil || res.Failure.Code != "PLATFORM_MISMATCH" || !imagetest.Matches(res.Failure.Message, c.Says[0], s.Image) {
+				t.Errorf("release = exit %d, %v; want %q", res.ExitCode, res.Failure, c.Says[0])
+			}
+		})
+	}
+	t.Run("runtimePlatform", func(t *testing.T) {
+		w := newWorld(t, strings.ReplaceAll(incident, "networkMode: bridge,", "networkMode: bridge, runtimePlatform: {cpuArchitecture: X86_64, operatingSystemFamily: LINUX},"), nil)
+		s := w.settings("arm")
+		s.Build.Platform = "linux/arm64"
+		res := w.release(s)
+		if res.ExitCode != 4 || res.Failure == nil || !strings.Contains(res.Failure.Message, "build.platform wants linux/arm64, runtimePlatform of backend:27 wants linux/amd64") {
+			t.Errorf("release = exit %d, %v; want runtimePlatform named", res.ExitCode, res.Failure)
+		}
+	})
+	if n := w.count("RegisterTaskDefinition") + w.count("UpdateService"); n != 0 {
+		t.Errorf("%d calls changed something", n)
+	}
+}
