@@ -130,11 +130,24 @@ func (s *session) build(ctx context.Context, f *buildFlags, res *event.Result) e
 		return err
 	}
 	s.out.In("verify")(event.Note{Level: event.Info, Text: fmt.Sprintf("built %s for %s as %s, %d of %d steps cached", local.ID, local.Platform, req.Name, made.Cached, made.Steps)})
-	res.Binaries, err = s.lookInside(ctx, inEngine(e, local), local.ConfigDigest, want)
+	remote := !e.Local() // its images do not pass through this machine
+	switch {
+	case remote && push == nil:
+		s.out.In("verify")(event.Check{Name: "binaries", Status: event.Skipped, Detail: "the engine at " + e.Endpoint() + " is not on this machine; release looks inside when it has pushed the image"})
+	case !remote:
+		res.Binaries, err = s.lookInside(ctx, inEngine(e, local), local.ConfigDigest, want)
+	}
 	if err != nil || push == nil {
 		return err
 	}
-	res.Image, err = push.push(ctx, e, local, needs)
+	ref, err := push.push(ctx, e, local, needs)
+	if err != nil {
+		return err
+	}
+	res.Image = ref
+	if remote {
+		res.Binaries, err = push.lookInside(ctx, ref, want)
+	}
 	return err
 }
 

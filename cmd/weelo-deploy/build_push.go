@@ -83,3 +83,17 @@ func (p *imagePusher) push(ctx context.Context, e release.Engine, local image.Lo
 	}
 	return p.repo.URI + "@" + d.Digest, nil
 }
+
+// lookInside judges the binaries of the image that was pushed.
+func (p *imagePusher) lookInside(ctx context.Context, ref string, want image.Platform) (*event.Binaries, error) {
+	auth, err := image.Login(ctx, p.clients.ECR, p.repo.Host)
+	if err != nil {
+		return nil, err
+	}
+	reg := image.NewRemote(auth, nil)
+	d, err := reg.Describe(ctx, ref, want)
+	if err != nil {
+		return nil, err
+	}
+	return p.session.lookInside(ctx, inRepository(reg, ref, d), d.ConfigDigest, want)
+}

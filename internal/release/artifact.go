@@ -25,6 +25,7 @@ type artifact struct {
 	remote    *image.Description // what was verified in the registry
 	auth      *engine.Auth       // for the registry; nil before the first login
 	reused    bool               // an earlier run of the same commit made it
+	unseen    bool               // it has not been looked into yet
 	emulated  string             // what ran under emulation when it was built, by its label
 	elsewhere bool               // another machine built, verified and pushed it in this run
 }

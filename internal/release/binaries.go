@@ -14,20 +14,24 @@ import (
 )
 
 // scanLocal looks inside an image of the engine. The engine is asked for its
-// contents only when a layer is not known from another time.
+// contents only when a layer is not known from another time. From a remote engine
+// they would all pass through this machine: such an image is looked into when it is
+// in the registry, which gives the layers that are not known, and packed.
 func (r *Run) scanLocal(ctx context.Context, e Engine) error {
+	if !e.Local() {
+		r.artifact.unseen = true
+		r.out.In("verify")(event.Check{Name: "binaries", Status: event.Skipped, Detail: "the engine at " + e.Endpoint() + " is not on this machine: the image is looked into when it has pushed it"})
+		return nil
+	}
 	l := r.artifact.local
-	return r.scanBinaries(ctx, l.ConfigDigest, scan.FromSaved(l.Settings, func(ctx context.Context) (io.ReadCloser, error) {
-		if !e.Local() {
-			r.note("verify", event.Info, fmt.Sprintf("reading the image (%d MB) from the engine at %s, to look inside", l.Size/1e6, e.Endpoint()))
-		}
+	return r.scanBinaries(ctx, "verify", l.ConfigDigest, scan.FromSaved(l.Settings, func(ctx context.Context) (io.ReadCloser, error) {
 		return e.Save(ctx, l.ID)
 	}))
 }
 
 // scanRemote looks inside an image that is in the registry already, whoever
 // pushed it.
-func (r *Run) scanRemote(ctx context.Context, d image.Description) error {
+func (r *Run) scanRemote(ctx context.Context, stage string, d image.Description) error {
 	reg, err := r.registry(ctx)
 	if err != nil {
 		return err
@@ -39,15 +43,15 @@ func (r *Run) scanRemote(ctx context.Context, d image.Description) error {
 	open := func(ctx context.Context, digest string) (io.ReadCloser, error) {
 		return reg.Blob(ctx, r.pre.repo.URI, digest)
 	}
-	return r.scanBinaries(ctx, d.ConfigDigest, scan.FromBlobs(open, d.ConfigDigest, layers))
+	return r.scanBinaries(ctx, stage, d.ConfigDigest, scan.FromBlobs(open, d.ConfigDigest, layers))
 }
 
 // scanBinaries looks inside the image: whether the program that starts, what it
 // links, and the add-ons that it loads later are for the machine and the C library
 // that they will meet. An image that cannot be read that way is told and not
 // refused, unless it was built under emulation.
-func (r *Run) scanBinaries(ctx context.Context, config string, src scan.Source) error {
-	emit := r.out.In("verify")
+func (r *Run) scanBinaries(ctx context.Context, stage, config string, src scan.Source) error {
+	emit := r.out.In(stage)
 	rep, err := r.scanImage(ctx, config, src)
 	switch {
 	case err != nil && ctx.Err() != nil:

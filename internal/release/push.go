@@ -47,6 +47,11 @@ func (r *Run) push(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if r.artifact.unseen {
+		if err := r.scanRemote(ctx, "push", d); err != nil {
+			return "", err
+		}
+	}
 	r.artifact.remote = &d
 	r.pin(ctx, reg)
 	r.forget(ctx)

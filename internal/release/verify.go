@@ -71,7 +71,7 @@ func (r *Run) verifyRemote(ctx context.Context, want []image.Requirement) (strin
 	}
 	if !r.unchanged {
 		r.noteEmulation(d.Labels)
-		if err := r.scanRemote(ctx, *d); err != nil {
+		if err := r.scanRemote(ctx, "verify", *d); err != nil {
 			return "", err
 		}
 	}
