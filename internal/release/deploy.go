@@ -229,11 +229,25 @@ func ownServiceDeployment(ctx context.Context, api history.API, site Site, d dep
 		if err != nil || len(revs.ServiceRevisions) == 0 || aws.ToString(revs.ServiceRevisions[0].TaskDefinition) != d.TaskDefinition {
 			continue
 		}
-		if best.CreatedAt == nil || b.CreatedAt.Before(*best.CreatedAt) {
+		if best.CreatedAt == nil || replacedBy(best, b) {
 			best = b
 		}
 	}
 	return aws.ToString(best.ServiceDeploymentArn)
+}
+
+// replacedBy says whether b is rather ours than best is. Of two redeploys of one
+// revision in the same second, the one that was replaced is the other person's; a
+// later one of the same revision is not ours.
+func replacedBy(best, b types.ServiceDeploymentBrief) bool {
+	if over := stoppedFor(best); over != stoppedFor(b) {
+		return over
+	}
+	return b.CreatedAt.Before(*best.CreatedAt)
+}
+
+func stoppedFor(b types.ServiceDeploymentBrief) bool {
+	return b.Status == types.ServiceDeploymentStatusStopRequested || b.Status == types.ServiceDeploymentStatusStopped
 }
 
 func completedAlone(s types.Service) bool {
