@@ -24,6 +24,8 @@ type initReport struct {
 	Service    string   `json:"service"`
 	Repository string   `json:"repository"`
 	Files      []string `json:"files"`
+
+	found string // for people
 }
 
 type initFlags struct {
@@ -71,7 +73,7 @@ func (a *app) init(ctx context.Context, f *initFlags) error {
 	for _, name := range rep.Files {
 		fmt.Fprintln(a.stdout, name)
 	}
-	fmt.Fprint(a.stderr, next(f))
+	fmt.Fprint(a.stderr, rep.found+next(f))
 	return nil
 }
 
@@ -118,7 +120,12 @@ func (s *session) init(ctx context.Context, f *initFlags) (initReport, error) {
 	if _, err := config.Load(config.Options{Path: scaffold.ConfigFile}); err != nil {
 		return initReport{}, fmt.Errorf("read back %s: %w", scaffold.ConfigFile, err)
 	}
-	return initReport{Cluster: facts.Cluster, Service: facts.Service, Repository: facts.Repository, Files: files}, nil
+	return initReport{Cluster: facts.Cluster, Service: facts.Service, Repository: facts.Repository, Files: files, found: found(facts)}, nil
+}
+
+// found says in one line what the files are about.
+func found(f scaffold.Facts) string {
+	return fmt.Sprintf("\n%s in cluster %s, account %s, %s: the image of %s goes to %s.\n", f.Service, f.Cluster, f.Account, f.Region, f.Dockerfile, f.Repository)
 }
 
 // mayReplace asks before files that are there are replaced.
@@ -169,11 +176,15 @@ func beside(f *initFlags, ask *asker) (scaffold.Beside, error) {
 	return found, err
 }
 
-// gitFacts are the branch that is checked out and whether this is a work tree.
+// gitFacts are the branch that is released and whether this is a work tree. A branch
+// that is neither main nor master is somebody's work, which no push should release.
 func gitFacts(ctx context.Context) (branch string, git bool, err error) {
 	src, err := build.ReadSource(ctx, ".")
 	if errors.Is(err, build.ErrNoGit) {
 		return "", false, nil
 	}
-	return src.Branch, err == nil, err
+	if branch = src.Branch; branch != "master" {
+		branch = "main"
+	}
+	return branch, err == nil, err
 }

@@ -9,6 +9,7 @@ import (
 func (d *desk) folder() {
 	d.write("Dockerfile", "FROM node\nCOPY dist /app\n")
 	d.write("package.json", `{"scripts":{"build":"tsc"}}`)
+	d.write("package-lock.json", "{}")
 }
 
 func read(t *testing.T, name string) string {
@@ -27,7 +28,7 @@ func TestInit_writesWhatTheAccountAndTheFolderTell(t *testing.T) {
 	if code != 0 || out != "weelo-deploy.yaml\n.github/workflows/deploy.yml\nbuildspec.yml\n" {
 		t.Fatalf("init ends with %d and prints %q\n%s", code, out, stderr)
 	}
-	wants(t, "stderr", stderr, "Go on with:\n", "weelo-deploy doctor", "docs/github-actions.md")
+	wants(t, "stderr", stderr, "backend in cluster weelocluster, account 318774499084, ap-south-1", "Go on with:\n", "weelo-deploy doctor", "docs/github-actions.md")
 	wants(t, "weelo-deploy.yaml", read(t, "weelo-deploy.yaml"), "cluster: weelocluster\n", "service: backend\n", `account: "318774499084"`, "repository: weelo-backend\n", "- npm run build\n", "in no git work tree")
 	wants(t, "the workflow", read(t, ".github/workflows/deploy.yml"), "role/weelo-deploy", "- run: npm ci\n")
 	wants(t, "the buildspec", read(t, "buildspec.yml"), "- npm ci\n")

@@ -20,6 +20,7 @@ type Beside struct {
 	// Manager installs the packages of a Node.js project: npm, yarn or pnpm; empty:
 	// it is none.
 	Manager         string
+	Locked          bool // the versions of its packages are in a lock file
 	NodeVersionFile string
 	Prisma          bool // the project has migrations of Prisma
 }
@@ -73,9 +74,9 @@ func (b *Beside) node(dir string) error {
 		return fmt.Errorf("read package.json: %w", err)
 	}
 	b.Manager = "npm"
-	for lock, manager := range map[string]string{"yarn.lock": "yarn", "pnpm-lock.yaml": "pnpm"} {
+	for lock, manager := range map[string]string{"package-lock.json": "npm", "npm-shrinkwrap.json": "npm", "yarn.lock": "yarn", "pnpm-lock.yaml": "pnpm"} {
 		if regular(filepath.Join(dir, lock)) {
-			b.Manager = manager
+			b.Manager, b.Locked = manager, true
 		}
 	}
 	for _, name := range []string{".nvmrc", ".node-version"} {

@@ -142,6 +142,9 @@ func (f Facts) install() string {
 	if len(f.Before) == 0 {
 		return ""
 	}
+	if f.Manager == "npm" && !f.Locked {
+		return "npm install" // npm ci wants a lock file
+	}
 	return map[string]string{
 		"npm": "npm ci", "yarn": "yarn install --frozen-lockfile", "pnpm": "corepack enable && pnpm install --frozen-lockfile",
 	}[f.Manager]

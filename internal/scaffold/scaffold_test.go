@@ -16,7 +16,7 @@ import (
 
 var incident = Facts{
 	Region: "ap-south-1", Account: "318774499084", Cluster: "weelocluster", Service: "backend", Repository: "weelo-backend", Git: true,
-	Beside: Beside{Dockerfile: "Dockerfile.production", Before: []string{"npm run build"}, Manager: "npm"},
+	Beside: Beside{Dockerfile: "Dockerfile.production", Before: []string{"npm run build"}, Manager: "npm", Locked: true},
 }
 
 func put(t *testing.T, path, text string) {
@@ -46,7 +46,7 @@ func TestConfig_loadsAndMeansTheFacts(t *testing.T) {
 				Platform: c.Build.Platform, Beside: Beside{Dockerfile: filepath.Base(c.Build.Dockerfile), Before: c.Build.Before},
 			}
 			want := f
-			want.Git, want.Prisma, want.Manager, want.Branch = false, false, "", ""
+			want.Git, want.Prisma, want.Manager, want.Branch, want.Locked = false, false, "", "", false
 			want.Platform = or(f.Platform, "linux/amd64")
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("facts (-written +loaded):\n%s", d)
@@ -125,6 +125,11 @@ func TestWorkflow_releasesWithOIDCAndIsNeverCancelled(t *testing.T) {
 		if !strings.Contains(text, part) {
 			t.Errorf("the workflow for arm64 lacks %q:\n%s", part, text)
 		}
+	}
+	unlocked := incident
+	unlocked.Locked = false
+	if !strings.Contains(Workflow(unlocked), "- run: npm install\n") {
+		t.Error("npm ci is run without a lock file")
 	}
 	if strings.Contains(text, "setup-node") {
 		t.Error("Node.js is installed although nothing is built before")
@@ -215,7 +220,7 @@ func TestLook(t *testing.T) {
 			map[string]string{"Dockerfile": "", "Dockerfile.dev": "", "Dockerfile.production": "FROM node\n", "Dockerfile.production.dockerignore": "", "package.json": `{"scripts":{"build":"x"}}`,
 				"yarn.lock": "", ".nvmrc": "22", "prisma/migrations/1/migration.sql": ""},
 			Beside{Dockerfiles: []string{"Dockerfile.production", "Dockerfile", "Dockerfile.dev"}, Dockerfile: "Dockerfile.production", Before: []string{"yarn run build"},
-				Manager: "yarn", NodeVersionFile: ".nvmrc", Prisma: true},
+				Manager: "yarn", Locked: true, NodeVersionFile: ".nvmrc", Prisma: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
