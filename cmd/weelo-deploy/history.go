@@ -51,9 +51,10 @@ type historyPass struct {
 
 func newHistoryCommand(a *app) *cobra.Command {
 	var limit int
+	var graph bool
 	cmd := &cobra.Command{
 		Use: "history", Short: "What was deployed, how it went, and where rollback would go", Args: noArgs,
-		Example: "  weelo-deploy history\n  weelo-deploy history --json",
+		Example: "  weelo-deploy history\n  weelo-deploy history --graph\n  weelo-deploy history --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return a.refuseUsage("history", fmt.Sprintf("--limit wants a number of deployments, not %d", limit))
@@ -69,11 +70,12 @@ func newHistoryCommand(a *app) *cobra.Command {
 				if a.wantsJSON() {
 					return output.WriteObject(a.stdout, s.redact, rep)
 				}
-				return s.printHistory(rep)
+				return s.printHistory(rep, graph)
 			})
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "show only the newest `N` deployments")
+	cmd.Flags().BoolVar(&graph, "graph", false, "draw what served as a line, and beside it what did not")
 	return cmd
 }
 
@@ -145,13 +147,17 @@ func shortOutcome(e historyEntry) string {
 	return "rolled back to " + strings.TrimPrefix(back, family+":")
 }
 
-func (s *session) printHistory(rep historyReport) error {
+func (s *session) printHistory(rep historyReport, graph bool) error {
 	a := s.app
 	t := s.table("", "REVISION", "OUTCOME", "CODE", "AGE", "BY", "COMMIT").Keep("REVISION", "CODE", "AGE")
-	for _, e := range rep.Attempts {
+	marks := graphMarks(rep.Attempts)
+	for i, e := range rep.Attempts {
 		mark := " "
 		if e.Serving {
 			mark = "*"
+		}
+		if graph {
+			mark = marks[i]
 		}
 		outcome, commit := e.Outcome, e.Commit[:min(10, len(e.Commit))]
 		if a.stdoutTerminal {

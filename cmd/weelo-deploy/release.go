@@ -157,7 +157,7 @@ func (s *session) prepare(ctx context.Context, cmd *cobra.Command, f *releaseFla
 		return nil, nil, err
 	}
 	set.Region = region
-	return release.New(set, clients, s.out, s.app.now), func() {}, nil
+	return release.New(set, s.conceal(clients), s.out, s.app.now), func() {}, nil
 }
 
 func (f *releaseFlags) check() error {

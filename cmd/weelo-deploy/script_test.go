@@ -151,12 +151,13 @@ func scriptsDir() string {
 // cmdELF: elf PROGRAM FILE — writes a small static linux/amd64 program.
 func cmdELF(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: elf idle|segfault|segfault-now|exit1|exit0|slow-segfault FILE")
+		ts.Fatalf("usage: elf idle|segfault|leaky|segfault-now|exit1|exit0|slow-segfault FILE")
 	}
 	programs := map[string][]byte{
 		"idle":          tinyelf.Idle(),
 		"segfault":      tinyelf.Segfault(time.Second, tinyelf.Output{Stdout: "starting\n", Stderr: "loading native module\n"}),
 		"slow-segfault": tinyelf.Segfault(4*time.Second, tinyelf.Output{Stdout: "starting slowly\n"}),
+		"leaky":         tinyelf.Segfault(time.Second, tinyelf.Output{Stdout: leak}),
 		"exit1":         tinyelf.Exit(1, time.Second, tinyelf.Output{Stderr: "Error: DATABASE_URL is not set\n"}),
 		"exit0":         tinyelf.Exit(0, time.Second, tinyelf.Output{}),
 	}

@@ -25,7 +25,7 @@ import (
 // exit codes, an engine of another architecture, listeners, what is left behind.
 var worldCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": cmdExits, "refused": cmdRefused, "foreign-engine": cmdForeignEngine, "recorder": cmdRecorder, "recorded": cmdRecorded,
-	"leftovers": cmdLeftovers, "gobuild": cmdGoBuild, "most-lines": cmdMostLines, "helps": cmdHelps,
+	"leftovers": cmdLeftovers, "gobuild": cmdGoBuild, "most-lines": cmdMostLines, "helps": cmdHelps, "no-canary": cmdNoCanary,
 }
 
 // withWorld adds them to the others.

@@ -31,7 +31,7 @@ type session struct {
 
 // begin opens the output of a command. From here on the run ends with a result.
 func (a *app) begin(command string) (*session, error) {
-	red := redact.New()
+	red := redact.New(config.SecretVariables(a.environ())...)
 	sink, err := output.New(output.Options{
 		Mode: a.outputMode(), Stdout: a.stdout, Stderr: a.stderr, Getenv: a.getenv,
 		StderrTerminal: a.stderrTerminal, Size: a.size, Redactor: red,
@@ -155,7 +155,8 @@ func (s *session) site(ctx context.Context) (release.Clients, string, error) {
 	if err := s.target(); err != nil {
 		return release.Clients{}, "", err
 	}
-	return openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+	clients, region, err := openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+	return s.conceal(clients), region, err
 }
 
 // reportFlag lets a command write its run as a page.

@@ -196,9 +196,9 @@ func (s *session) printStatus(rep statusReport) error {
 		}
 		fmt.Fprintf(a.stdout, "%s in %s: %s\n%s\n\n", rep.Service, rep.Cluster, verdict, words.Clean(rep.Summary))
 	}
-	deployments := s.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY").Keep("STATUS", "REVISION", "RUNNING", "AGE")
+	deployments := s.table("DEPLOYMENT", "STATUS", "REVISION", "ROLLOUT", "RUNNING", "FAILED", "AGE", "BY", "COMMIT").Keep("STATUS", "REVISION", "RUNNING", "AGE")
 	for _, d := range rep.Deployments {
-		deployments.Row(d.ID, d.Status, history.Name(d.TaskDefinition), d.RolloutState, fmt.Sprintf("%d/%d", d.Running, d.Desired), d.FailedTasks, d.CreatedAt, d.By)
+		deployments.Row(d.ID, d.Status, history.Name(d.TaskDefinition), d.RolloutState, fmt.Sprintf("%d/%d", d.Running, d.Desired), d.FailedTasks, d.CreatedAt, d.By, d.Commit[:min(10, len(d.Commit))])
 	}
 	if err := deployments.Flush(); err != nil {
 		return err

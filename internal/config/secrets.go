@@ -61,12 +61,7 @@ func (c *Config) SecretValues() []string {
 		environments = append(environments, b.Environment)
 	}
 	for _, env := range environments {
-		for name, v := range env {
-			if redact.SecretName(name) || !c.plain(v) {
-				out = append(out, v)
-			}
-			out = append(out, passwordOf(v)...)
-		}
+		out = append(out, c.SecretsIn(env)...)
 	}
 	for _, n := range c.Notify {
 		out = append(out, n.URL, secretPart(n.URL))
@@ -76,6 +71,32 @@ func (c *Config) SecretValues() []string {
 	}
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return strings.TrimSpace(s) == "" })
+}
+
+// SecretsIn are the values of an environment, such as that of a task definition in
+// ECS, that should not be shown: all but plain words, and passwords in URLs.
+func (c *Config) SecretsIn(env map[string]string) []string {
+	var out []string
+	for name, v := range env {
+		if redact.SecretName(name) || !c.plain(v) {
+			out = append(out, v)
+		}
+		out = append(out, passwordOf(v)...)
+	}
+	return out
+}
+
+// SecretVariables are the values of a process's environment ("NAME=value") whose
+// name promises a secret: build.before and what it runs get them, and may print them.
+func SecretVariables(environ []string) []string {
+	var out []string
+	for _, kv := range environ {
+		name, v, _ := strings.Cut(kv, "=")
+		if v != "" && redact.SecretName(name) && !plainValue.MatchString(v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // plainValue is what can be no secret: true, 3000, 10m, info, production,
