@@ -91,21 +91,30 @@ func (r *Run) watchOn(ctx context.Context) (_ context.Context, found func() *hea
 }
 
 // makeChecks makes all checks: requests one after the other, since they may be
-// about the same things, and beside them what the logs must show.
+// about the same things, and beside them what the logs must show. The first that
+// fails ends the others: it is enough to go back, which must not wait.
 func (r *Run) makeChecks(ctx context.Context) []*event.Failure {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	r.failedChecks = nil
 	failures := make([]*event.Failure, len(r.Checks.HTTP)+len(r.Checks.Logs))
 	var logs sync.WaitGroup
 	for i, l := range r.Checks.Logs {
 		logs.Go(func() {
 			rep, err := l.Run(ctx, r.Log, r.newStreams)
-			failures[len(r.Checks.HTTP)+i] = r.checked("checks", l.Name, rep, err)
+			if failures[len(r.Checks.HTTP)+i] = r.checked("checks", l.Name, rep, err); err != nil {
+				stop()
+			}
 		})
 	}
 	for i, h := range r.Checks.HTTP {
 		rep, err := check.Client{}.Run(ctx, h)
 		if failures[i] = r.checked("checks", h.Name, rep, err); failures[i] != nil {
 			r.failedChecks = append(r.failedChecks, h)
+			stop()
+		}
+		if err != nil {
+			break
 		}
 	}
 	logs.Wait()
