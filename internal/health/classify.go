@@ -188,6 +188,7 @@ func (f Facts) unknown() Finding {
 	return Finding{
 		Code: failed, Weight: Counts, Reason: reason,
 		Message: "the task stopped: " + cmp.Or(what, "ECS gives no reason"),
+		Hints:   []string{"look the words up in the ECS Developer Guide, Stopped tasks error messages"},
 	}
 }
 

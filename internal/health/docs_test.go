@@ -63,6 +63,8 @@ func TestDocumentedExamplesAreClassifiedSo(t *testing.T) {
 		for _, facts := range exampleFacts(said) {
 			if got := Classify(facts); got.Code != code || got.Weight.String() != weight {
 				t.Errorf("%q is %s, %s; documented as %s, %s", said, got.Code, got.Weight, code, weight)
+			} else if got.Weight > Ignored && len(got.Hints) == 0 {
+				t.Errorf("%s of %q has no hint", got.Code, said)
 			}
 		}
 	}

@@ -98,8 +98,14 @@ func exitHints(f Finding) []string {
 		return []string{"the command was found but may not be run: check its mode bits and the container's user"}
 	case ExitCode(127):
 		return []string{"the command was not found: check entryPoint, command and PATH of the container"}
+	case ExitCode(134):
+		return []string{"the program aborted itself: a failed assertion, or no memory left within its own limit (node: JavaScript heap out of memory)"}
+	case ExitCode(143):
+		return []string{"something in the task sent SIGTERM and ECS did not: look at the entrypoint's script or supervisor"}
+	case ExitCode(255):
+		return []string{"the program ended with -1, or the container's runtime failed: see its last log lines and the host"}
 	case ExitCode(0):
 		return []string{"a service's container is expected to keep running: run what ends as a task or a job"}
 	}
-	return nil
+	return []string{"the program ended by itself: its last log lines say why, or a start of the image with the same environment (docker run)"}
 }

@@ -31,7 +31,7 @@ type Rhythm struct {
 	Deployment time.Duration // DescribeServiceDeployments
 	Tasks      time.Duration // DescribeTasks of unfinished tasks, besides changes
 	// Spare is the time in which one call more than those of the sentinel is
-	// allowed, whatever happens.
+	// allowed, whatever happens. By default it goes with Service.
 	Spare time.Duration
 }
 
@@ -55,6 +55,9 @@ func (p Pace) withDefaults() Pace {
 }
 
 func (r Rhythm) or(d Rhythm) Rhythm {
+	if r.Service > 0 {
+		d.Spare = time.Duration(float64(d.Spare) * float64(r.Service) / float64(d.Service))
+	}
 	return Rhythm{or(r.Stopped, d.Stopped), or(r.Service, d.Service), or(r.Deployment, d.Deployment), or(r.Tasks, d.Tasks), or(r.Spare, d.Spare)}
 }
 

@@ -102,7 +102,8 @@ var resourceRules = []rule{
 		"let the task execution role read the secrets (secretsmanager:GetSecretValue, ssm:GetParameters, kms:Decrypt) and environment files (s3:GetObject), and write logs"}},
 	{resources, text(`EFS|volume`), event.CodeResourceVolume, Counts, "its volume cannot be mounted", []string{
 		"check the file system's mount targets, its security group (port 2049), and the access point"}},
-	{resources, nil, event.CodeResourceInit, Counts, "its resources cannot be set up", nil},
+	{resources, nil, event.CodeResourceInit, Counts, "its resources cannot be set up", []string{
+		"look at the task execution role, at the tasks' network, and at what the definition names: secrets, log group, volumes, environment files"}},
 }
 
 var pullRules = []rule{
@@ -124,7 +125,8 @@ var pullRules = []rule{
 	{pulls, network, event.CodeCannotPullNetwork, Waits, "the registry cannot be reached", []string{hintNetwork}},
 	{pulls, text(`not found|manifest unknown|name unknown|not exist|check whether the image exists`), event.CodeCannotPullNotFound, Fatal,
 		"the image does not exist in the registry", []string{"look whether the tag or digest is (still) there: a lifecycle policy of the repository may have expired it"}},
-	{pulls, nil, event.CodeCannotPullOther, Counts, "the image cannot be pulled", nil},
+	{pulls, nil, event.CodeCannotPullOther, Counts, "the image cannot be pulled", []string{
+		"pull it yourself by the name that the task definition has, with the task execution role's rights: docker pull IMAGE"}},
 }
 
 var startRules = []rule{
@@ -144,5 +146,6 @@ var startRules = []rule{
 		"compare requiresCompatibilities with the service's launch type or capacity providers"}},
 	{starts, text(`network interface`), event.CodeCannotStart, Counts, "its network interface cannot be made", []string{
 		"look at the subnets and security groups of the service: free addresses, and public IPs where they are assigned"}},
-	{starts, nil, event.CodeCannotStart, Counts, "cannot be started", nil},
+	{starts, nil, event.CodeCannotStart, Counts, "cannot be started", []string{
+		"look at entryPoint, mounts, ports and limits of the container, and, on EC2, at the agent and the engine of the host"}},
 }

@@ -46,7 +46,7 @@ services:
 
 // fast polls often, so that a test waits for the sandbox and not for the poll.
 func fast() health.Pace {
-	r := health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond, Spare: 10 * time.Millisecond}
+	r := health.Rhythm{Stopped: 20 * time.Millisecond, Service: 40 * time.Millisecond, Deployment: 80 * time.Millisecond, Tasks: 60 * time.Millisecond}
 	return health.Pace{Early: r, Later: r, Bake: r, GiveUp: 300 * time.Millisecond}
 }
 
