@@ -123,15 +123,16 @@ func (l *list) deploy(p Plan) {
 func (l *list) watch(p Plan) {
 	l.put(Need{Stage: "watch", Condition: p.inCluster()}, anything, []string{"ecs:ListTasks"})
 	l.add("watch", []string{p.tasks()}, "ecs:DescribeTasks")
-	var streams []string
+	var groups, streams []string
 	for _, g := range p.logGroups() {
-		streams = append(streams, g+":log-stream:*")
+		groups, streams = append(groups, g+":*"), append(streams, g+":log-stream:*")
 	}
 	if p.LogChecks {
 		l.add("checks", streams, "logs:GetLogEvents")
 	} else {
 		l.may("watch", "a failure is reported without the last lines of the task", streams, "logs:GetLogEvents")
 	}
+	l.may("logs", "the command logs shows no lines", groups, "logs:FilterLogEvents")
 	l.may("conclude", "a rollback deploys the target by ecs:UpdateService", []string{p.service(), p.arn("ecs", "service-deployment/"+p.inService()+"/*")},
 		"ecs:StopServiceDeployment")
 	l.may("conclude", "tags of earlier releases stay on the revision", []string{p.definitions()}, "ecs:UntagResource")

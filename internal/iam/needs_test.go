@@ -53,6 +53,7 @@ func TestNeeds_namesResourcesAsIAMKnowsThem(t *testing.T) {
 		"iam:PassRole":                 {"arn:aws:iam::318774499084:role/ecsTaskExecutionRole ecs-tasks.amazonaws.com"},
 		"logs:GetLogEvents": {"arn:aws:logs:ap-south-1:318774499084:log-group:/ecs/weelobackendtask:log-stream:*",
 			"arn:aws:logs:ap-south-1:318774499084:log-group:/aws/codebuild/images:log-stream:*"},
+		"logs:FilterLogEvents": {"arn:aws:logs:ap-south-1:318774499084:log-group:/ecs/weelobackendtask:*"},
 		"codebuild:StartBuild": {"arn:aws:codebuild:ap-south-1:318774499084:project/images"},
 		"s3:PutObject":         {"arn:aws:s3:::sources/*"},
 	} {
