@@ -44,6 +44,10 @@ func KeysOf(cluster, service string) Keys {
 	return Keys{Outcome: of(""), Run: of(":run"), By: of(":by"), Code: of(":code"), Backstop: of(":backstop"), Wishes: of(":wishes"), Before: of(":before")}
 }
 
+func (k Keys) all() []string {
+	return []string{k.Outcome, k.Run, k.By, k.Code, k.Backstop, k.Wishes, k.Before}
+}
+
 // Wishes that a run records, so that whoever goes on with it honours them.
 const (
 	WishNoRollback = "no-rollback"
@@ -80,6 +84,7 @@ type Tags struct {
 
 	Commit, CopyOf string
 	Ours           bool // a release made the revision, for whatever service
+	Elsewhere      bool // a release deployed it to another service as well
 }
 
 // RunValue is the value of a run tag. after is the ARN of the newest service
@@ -112,6 +117,7 @@ func ParseTags(tags map[string]string, cluster, service string) Tags {
 	}
 	for key := range tags {
 		t.Ours = t.Ours || strings.HasPrefix(key, Prefix)
+		t.Elsewhere = t.Elsewhere || strings.HasPrefix(key, Prefix) && strings.Contains(key, "/") && !slices.Contains(k.all(), key)
 	}
 	return t
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -69,15 +68,15 @@ func parseBreaker(v string) (enable, rollback bool) {
 	return strings.Contains(v, "enable=true"), strings.Contains(v, "rollback=true")
 }
 
-// compareConfiguration tells when switching the breaker on changed anything else.
-func (r *Run) compareConfiguration(was, is *types.DeploymentConfiguration) {
+// compareConfiguration tells when a change of the breaker has changed anything else.
+func (r *Run) compareConfiguration(stage string, was, is *types.DeploymentConfiguration) {
 	if was == nil || is == nil {
 		return
 	}
-	if aws.ToInt32(was.MinimumHealthyPercent) != aws.ToInt32(is.MinimumHealthyPercent) ||
-		aws.ToInt32(was.MaximumPercent) != aws.ToInt32(is.MaximumPercent) ||
-		(was.Alarms == nil) != (is.Alarms == nil) {
-		r.note("deploy", event.Warn, "the service's deployment configuration changed besides the circuit breaker: compare it with `aws ecs describe-services`")
+	a, b := *was, *is
+	a.DeploymentCircuitBreaker, b.DeploymentCircuitBreaker = nil, nil
+	if then, now := brief(a), brief(b); then != now {
+		r.note(stage, event.Warn, fmt.Sprintf("the service's deployment configuration changed besides the circuit breaker: it was %s and is %s now", then, now))
 	}
 }
 
@@ -211,11 +210,7 @@ func (r *Run) restoreBackstop(ctx context.Context) {
 		r.restoreEarlier(ctx)
 		return
 	}
-	_, err := r.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{
-		Cluster: &r.Cluster, Service: &r.Service,
-		DeploymentConfiguration: &types.DeploymentConfiguration{DeploymentCircuitBreaker: before},
-	})
-	if err != nil {
+	if err := r.setBack(ctx, *before); err != nil {
 		r.note("conclude", event.Warn, fmt.Sprintf("the service's circuit breaker could not be set back to %s: %v", formatBreaker(before), err))
 		return
 	}
@@ -229,4 +224,27 @@ func (r *Run) restoreBackstop(ctx context.Context) {
 	for _, arn := range carriers {
 		r.untag(ctx, arn, r.keys().Backstop)
 	}
+}
+
+// setBack switches the breaker off again as far as a release switched it on. One that
+// is not as a release leaves it was set by somebody meanwhile, and stays; so does
+// whatever else it has, such as a threshold.
+func (r *Run) setBack(ctx context.Context, before types.DeploymentCircuitBreaker) error {
+	now, err := r.site().Read(ctx)
+	if err != nil {
+		return err
+	}
+	is := currentBreaker(now)
+	if !is.Enable || !is.Rollback || before.Enable && before.Rollback {
+		return nil
+	}
+	is.Enable, is.Rollback = before.Enable, before.Rollback
+	out, err := r.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{
+		Cluster: &r.Cluster, Service: &r.Service,
+		DeploymentConfiguration: &types.DeploymentConfiguration{DeploymentCircuitBreaker: &is},
+	})
+	if err == nil && out.Service != nil {
+		r.compareConfiguration("conclude", now.DeploymentConfiguration, out.Service.DeploymentConfiguration)
+	}
+	return err
 }

@@ -50,7 +50,7 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 	r.replaced(now, svc)
 	if r.wantsBackstop() {
 		r.note("deploy", event.Info, "ECS's circuit breaker with rollback is on until this release ends, in case this process does not survive it (--no-rollback or backstop: keep leave it alone)")
-		r.compareConfiguration(now.DeploymentConfiguration, svc.DeploymentConfiguration)
+		r.compareConfiguration("deploy", now.DeploymentConfiguration, svc.DeploymentConfiguration)
 	}
 	r.deployed.ServiceDeployment = ownServiceDeployment(ctx, r.ECS, r.site(), *r.deployed)
 	return fmt.Sprintf("%s is PRIMARY (%s)", r.next.Name(), r.deployed.ID), nil

@@ -100,6 +100,10 @@ func (r *Run) forgetClaim(ctx context.Context) {
 // the family's latest revision gets a proven one.
 func (r *Run) deregister(ctx context.Context, arn string) {
 	name := history.Name(arn)
+	if t, err := history.ReadTags(ctx, r.ECS, r.Cluster, r.Service, arn); err == nil && t.Elsewhere {
+		r.note("conclude", event.Info, name+" never succeeded here and stays in use: it was released to another service as well")
+		return
+	}
 	if err := (taskdef.Client{API: r.ECS}).Deregister(ctx, arn); err != nil {
 		r.note("conclude", event.Warn, fmt.Sprintf("%s never succeeded and could not be deregistered: %v", name, err))
 		return

@@ -106,6 +106,10 @@ func (r *Run) deployGoal(ctx context.Context) (*health.Return, error) {
 	if p == nil {
 		return nil, event.Fail(event.CodeServiceNotReady, "service "+r.Service+" has no deployment any more")
 	}
+	if r.unsure && aws.ToTime(p.CreatedAt).After(r.deployed.CreatedAt) && aws.ToString(p.TaskDefinition) == r.goal.Deploy {
+		r.unsure = false // what was sent before and not answered has come
+		return r.deployedBack(*p), nil
+	}
 	if aws.ToString(p.Id) != r.deployed.ID {
 		// ECS makes an older deployment PRIMARY again, or says that it rolls back.
 		older := aws.ToTime(p.CreatedAt).Before(r.deployed.CreatedAt)
@@ -120,11 +124,16 @@ func (r *Run) deployGoal(ctx context.Context) (*health.Return, error) {
 		return nil, err
 	}
 	back := history.Primary(svc)
-	r.note(r.backStage(), event.Info, fmt.Sprintf("rolling back: deployed %s again (%s)", history.Name(r.goal.Deploy), aws.ToString(back.Id)))
+	return r.deployedBack(*back), nil
+}
+
+// deployedBack follows a rollback by UpdateService.
+func (r *Run) deployedBack(d types.Deployment) *health.Return {
+	r.note(r.backStage(), event.Info, fmt.Sprintf("rolling back: deployed %s again (%s)", history.Name(r.goal.Deploy), aws.ToString(d.Id)))
 	return &health.Return{
-		Cluster: r.Cluster, Service: r.Service, Target: r.goal.Deploy, Deployment: aws.ToString(back.Id),
-		Abandoned: r.deployed.ID, Began: aws.ToTime(back.CreatedAt),
-	}, nil
+		Cluster: r.Cluster, Service: r.Service, Target: r.goal.Deploy, Deployment: aws.ToString(d.Id),
+		Abandoned: r.deployed.ID, Began: aws.ToTime(d.CreatedAt),
+	}
 }
 
 // backStage is the stage in which the way back begins: of the rollback command it

@@ -79,8 +79,8 @@ func (r *Run) interrupt(ctx context.Context) {
 	case sig.Hangup && r.OnInterrupt != InterruptRollback, r.OnInterrupt == InterruptDetach:
 		r.detach(f)
 	case r.Terminal && r.OnInterrupt == InterruptAuto:
-		if r.goal != nil && !r.NoRollback && !r.NeverRollBack && r.secondCtrlC() {
-			r.rollBackNow(context.WithoutCancel(ctx), f)
+		if r.mayGoBack() && r.secondCtrlC() {
+			r.rollBackNow(ctx, f)
 			return
 		}
 		r.detach(f)
@@ -89,6 +89,9 @@ func (r *Run) interrupt(ctx context.Context) {
 	}
 	r.serving(free)
 }
+
+// mayGoBack says whether there is a way back, and whether it may be taken.
+func (r *Run) mayGoBack() bool { return r.goal != nil && !r.NoRollback && !r.NeverRollBack }
 
 func (r *Run) detach(f *event.Failure) {
 	f.See(fmt.Sprintf("the deployment of %s goes on in ECS, and nobody watches it", history.Name(r.deployed.TaskDefinition))).
@@ -108,15 +111,40 @@ func (r *Run) secondCtrlC() bool {
 	}
 }
 
-// rollBackNow is the second Ctrl-C: a rollback that is watched to its end.
-func (r *Run) rollBackNow(ctx context.Context, f *event.Failure) {
+// rollBackNow is the second Ctrl-C: a rollback that is watched to its end, or to the
+// third one.
+func (r *Run) rollBackNow(parent context.Context, f *event.Failure) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-r.Interrupts:
+			cancel(context.Cause(parent))
+		case <-ctx.Done():
+		}
+	}()
 	r.verdict = &health.Verdict{Outcome: health.Failing, Failure: f}
 	if s, err := r.site().Read(ctx); err == nil {
 		r.verdict.Completed = r.oursCompleted(s)
 	}
-	if _, err := r.failed(ctx); err != nil && r.result.Outcome == event.InterruptedO {
+	_, err := r.failed(ctx)
+	switch {
+	case r.result.Outcome != event.InterruptedO: // it has ended, one way or the other
+	case interrupted(ctx):
+		r.leaveRollback(f)
+		r.serving(context.WithoutCancel(parent))
+	case err != nil:
 		r.fail(event.FailedRun, event.ExitUnhealthy, f.See(firstLine(err)))
 	}
+}
+
+// leaveRollback says what goes on when a rollback is not watched any more.
+func (r *Run) leaveRollback(f *event.Failure) {
+	what := "whether the rollback to " + history.Name(r.goal.TaskDefinition) + " began is not known"
+	if r.goingBack {
+		what = "the rollback to " + history.Name(r.goal.TaskDefinition) + " goes on in ECS"
+	}
+	f.See(what).Try(r.command("watch"), r.command("status"))
 }
 
 // oneCallBack is a cancelled CI step: our deployment is taken back by one call
@@ -125,13 +153,16 @@ func (r *Run) oneCallBack(ctx context.Context, f *event.Failure) {
 	name := history.Name(r.deployed.TaskDefinition)
 	s, err := r.site().Read(ctx)
 	switch {
+	case err != nil && r.mayGoBack() && r.nativeFits() && r.stop(ctx): // it names our deployment, and nobody else's
+		f.See("the service could not be read; the rollback to "+history.Name(r.goal.TaskDefinition)+" was started and goes on in ECS").Try(r.command("watch"), r.command("status"))
+		return
 	case err != nil:
 		f.See("the service could not be read: "+firstLine(err)).Try(r.command("status"), r.command("rollback"))
 		return
 	case r.oursCompleted(s):
 		f.See(name + " completed its deployment and serves; it was not watched to the end").Try(r.command("watch"))
 		return
-	case r.goal == nil || r.NoRollback || r.NeverRollBack:
+	case !r.mayGoBack():
 		f.See("nothing was rolled back: there is no way back, or it is switched off").Try(r.command("status"))
 		return
 	}

@@ -474,6 +474,27 @@ func TestBreakerSetDuringTheBuildIsRestored(t *testing.T) {
 	}
 }
 
+// What somebody makes of the circuit breaker while the release runs stays.
+func TestBreakerSetDuringTheReleaseStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, nil)
+	w.at("watch", event.Done, func() { w.deploy("", &types.DeploymentCircuitBreaker{Enable: true}) })
+	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
+	if b := w.breaker(); !b.Enable || b.Rollback || w.tags("38").Backstop != "" {
+		t.Errorf("circuit breaker = %+v, noted %q; want it on without rollback, as somebody set it", b, w.tags("38").Backstop)
+	}
+
+	w = newWorld(t, incident, nil)
+	counted := *on
+	counted.ThresholdConfiguration = &types.ThresholdConfiguration{Type: types.ThresholdTypeCount, Value: 7}
+	w.at("watch", event.Done, func() { w.deploy("", &counted) })
+	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
+	b := w.service().DeploymentConfiguration.DeploymentCircuitBreaker
+	if b.Enable || b.ThresholdConfiguration == nil || b.ThresholdConfiguration.Value != 7 {
+		t.Errorf("circuit breaker = %+v, want it off as before, with the threshold that somebody set", b)
+	}
+}
+
 // A record that a release left and that somebody's own setting has overtaken.
 func TestStaleBreakerRecordIsNotRestored(t *testing.T) {
 	t.Parallel()

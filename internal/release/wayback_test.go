@@ -2,8 +2,10 @@ package release_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -460,4 +462,99 @@ func TestRegistrationThatIsDeniedBecauseOfTagsNamesThePermission(t *testing.T) {
 	res := w.release(w.settings("good"))
 	w.want(res, 4, event.Refused, event.CodeAccessDenied, "27")
 	w.wantWords(res, "ecs:TagResource")
+}
+
+// A cancelled step has one moment: where the service cannot be read, the call that
+// names our own deployment is made all the same.
+func TestACancelledStepGoesBackThoughTheServiceCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	w.at("deploy", event.Done, func() {
+		w.fault(`{"when":"DescribeServices","error":"AccessDeniedException","message":"no"}`)
+		cancel(sigint)
+	})
+	w.wantInterrupted(w.run(w.settings("good")).Execute(ctx), 130, "the rollback to backend:27 was started and goes on in ECS")
+	if n := w.count("StopServiceDeployment"); n != 1 {
+		t.Errorf("StopServiceDeployment was called %d times, want 1", n)
+	}
+}
+
+// deaf is an ECS that carries out the second UpdateService, answers that it failed,
+// and shows for a while the service of before.
+type deaf struct {
+	release.ECS
+	mu      sync.Mutex
+	updates int
+	hidden  int
+	before  *ecs.DescribeServicesOutput
+}
+
+func (d *deaf) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput, o ...func(*ecs.Options)) (*ecs.UpdateServiceOutput, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.updates++; d.updates != 2 {
+		return d.ECS.UpdateService(ctx, in, o...)
+	}
+	var err error
+	if d.before, err = d.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: in.Cluster, Services: []string{*in.Service}}); err != nil {
+		return nil, err
+	}
+	if _, err := d.ECS.UpdateService(ctx, in, o...); err != nil {
+		return nil, err
+	}
+	d.hidden = 8
+	return nil, errors.New("the connection was reset")
+}
+
+func (d *deaf) DescribeServices(ctx context.Context, in *ecs.DescribeServicesInput, o ...func(*ecs.Options)) (*ecs.DescribeServicesOutput, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hidden > 0 {
+		d.hidden--
+		return d.before, nil
+	}
+	return d.ECS.DescribeServices(ctx, in, o...)
+}
+
+// A rollback that shows only after it was given up for lost is ours, and nobody's who
+// took over.
+func TestARollbackThatShowsLateIsFollowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
+	w.fault(`{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"no"}`)
+	w.clients.ECS = &deaf{ECS: w.ecs}
+	s := w.settings("good")
+	s.Backstop = false
+	w.want(w.release(s), 3, event.RolledBack, "EXIT_139_SIGSEGV", "27")
+	if n := w.count("UpdateService"); n != 2 {
+		t.Errorf("UpdateService was called %d times, want 2: deploy, and the way back once", n)
+	}
+}
+
+// A revision that another service was released to stays in use, whatever it did here.
+func TestAFailedRevisionThatAnotherServiceUsesIsNotDeregistered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared, map[string]scripted.Script{"backend:38": slow})
+	w.at("deploy", event.Done, func() {
+		w.runtime.Set("backend:38", atOnce)
+		out, err := w.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String("backend:38")})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := w.ecs.TagResource(t.Context(), &ecs.TagResourceInput{ResourceArn: out.TaskDefinition.TaskDefinitionArn, Tags: []types.Tag{
+			{Key: aws.String(history.KeysOf(clusterName, "worker").Run), Value: aws.String("run9")}}}); err != nil {
+			t.Error(err)
+		}
+		w.stopDeployment()
+	})
+	res := w.release(w.settings("good"))
+	if res.ExitCode != 3 {
+		t.Fatalf("result = exit %d, %v\n%s", res.ExitCode, res.Failure, w.story())
+	}
+	if st := w.status("38"); st != "ACTIVE" {
+		t.Errorf("38 is %s, want ACTIVE: the worker was released to it", st)
+	}
 }
