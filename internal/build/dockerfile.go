@@ -22,6 +22,7 @@ import (
 // dockerfile is a Dockerfile as far as its steps' platforms depend on it.
 type dockerfile struct {
 	name   string // as people know it: the file's base name
+	path   string
 	syntax string // the frontend that a "# syntax=" line asks for
 	checks bool   // a "# check=" line changes what the frontend looks at
 	opaque error  // why its steps cannot be known; only with a syntax line
@@ -50,7 +51,7 @@ var checkLine = regexp.MustCompile(`(?im)^\s*(#|//)\s*check\s*=`)
 // readDockerfile reads and parses the file. One that a custom frontend has to
 // make sense of, and that is no plain Dockerfile, is not an error but opaque.
 func readDockerfile(path string) (dockerfile, error) {
-	d := dockerfile{name: filepath.Base(path), escape: parser.DefaultEscapeToken}
+	d := dockerfile{name: filepath.Base(path), path: path, escape: parser.DefaultEscapeToken}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return d, event.Fail(event.CodeUsage, "there is no Dockerfile "+path).
@@ -69,7 +70,9 @@ func readDockerfile(path string) (dockerfile, error) {
 		return d, nil
 	}
 	if err != nil {
-		return d, event.Fail(event.CodeUsage, "parse Dockerfile "+path).Because(err).See(excerpt(b, err)...)
+		f := event.Fail(event.CodeUsage, "parse Dockerfile "+path).Because(err).See(excerpt(b, err)...)
+		f.File, f.Line = path, parseLine(err)
+		return d, f
 	}
 	return d, nil
 }
@@ -101,16 +104,40 @@ func nearby(path string) string {
 
 // excerpt shows the line that a parse error is about.
 func excerpt(b []byte, err error) []string {
-	var at *parser.LocationError
-	if !errors.As(err, &at) || len(at.Locations) == 0 || len(at.Locations[0]) == 0 {
-		return nil
-	}
-	n := at.Locations[0][0].Start.Line
+	n := parseLine(err)
 	lines := strings.Split(string(b), "\n")
 	if n < 1 || n > len(lines) {
 		return nil
 	}
 	return []string{fmt.Sprintf("line %d: %s", n, strings.TrimSpace(lines[n-1]))}
+}
+
+// parseLine is the line that a parse error is about, 0 when it names none.
+func parseLine(err error) int {
+	var at *parser.LocationError
+	if !errors.As(err, &at) || len(at.Locations) == 0 || len(at.Locations[0]) == 0 {
+		return 0
+	}
+	return at.Locations[0][0].Start.Line
+}
+
+// lineOf is the line of the step that BuildKit names so ("[build 2/4] RUN npm ci"),
+// 0 when it is not the only one of that text.
+func (d dockerfile) lineOf(vertex string) int {
+	_, text, _ := strings.Cut(vertex, "] ")
+	found := 0
+	for _, st := range d.stages {
+		for _, c := range st.Commands {
+			if s, ok := c.(fmt.Stringer); !ok || s.String() != text {
+				continue
+			}
+			if found != 0 {
+				return 0
+			}
+			found = line(c.Location())
+		}
+	}
+	return found
 }
 
 // stageNames are the names that a target can have.

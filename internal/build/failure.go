@@ -36,6 +36,9 @@ func (b *Builder) failure(ctx context.Context, err error, s *story, in inputs, n
 	}
 	f := event.Fail(event.CodeBuildFailed, fmt.Sprintf("build step %s failed: %s", v.name, exitOf(v.err)))
 	f.Logs = append([]string{}, v.last...)
+	if n := in.dockerfile.lineOf(v.name); n > 0 {
+		f.File, f.Line = in.dockerfile.path, n
+	}
 	f.See(plain(v.err))
 	return stepHints(f, v, n)
 }

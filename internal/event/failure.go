@@ -100,7 +100,9 @@ const (
 type Failure struct {
 	Code      Code     `json:"code"`
 	Stage     string   `json:"stage,omitempty"`
-	Message   string   `json:"message"` // one line, lower case, operation plus object
+	Message   string   `json:"message"`        // one line, lower case, operation plus object
+	File      string   `json:"file,omitempty"` // the user's file that it is about
+	Line      int      `json:"line,omitempty"` // in that file
 	Container string   `json:"container,omitempty"`
 	ExitCode  *int     `json:"exitCode,omitempty"`
 	Reason    string   `json:"reason,omitempty"` // AWS's own words

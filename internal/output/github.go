@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,13 +27,15 @@ type gitHubPrinter struct {
 	open   bool
 	fenced string // the token that ends the fence we are in
 	count  map[tone]int
+
+	workspace string // the root of the checkout; empty: not known
 }
 
-func newGitHubPrinter(w io.Writer, token func() string) *gitHubPrinter {
+func newGitHubPrinter(w io.Writer, token func() string, workspace string) *gitHubPrinter {
 	if token == nil {
 		token = func() string { return "fence-" + rand.Text() }
 	}
-	return &gitHubPrinter{linePrinter: linePrinter{w: w}, token: token, count: map[tone]int{}}
+	return &gitHubPrinter{linePrinter: linePrinter{w: w}, token: token, count: map[tone]int{}, workspace: workspace}
 }
 
 func (p *gitHubPrinter) line(elapsed time.Duration, stage string, t tone, text string) {
@@ -78,20 +82,35 @@ func (p *gitHubPrinter) report(lines []reportLine) {
 // place finds the position that configuration failures begin with.
 var place = regexp.MustCompile(`^([^\s:]+\.ya?ml):([0-9]+):([0-9]+): `)
 
-func (p *gitHubPrinter) annotate(t tone, title, text string) {
+func (p *gitHubPrinter) annotate(t tone, title, text, file string, line int) {
 	if p.count[t]++; p.count[t] > mostAnnotations {
 		return
 	}
 	p.unfence()
 	properties := []string{"title", title}
-	if m := place.FindStringSubmatch(text); m != nil {
-		properties = append(properties, "file", m[1], "line", m[2], "col", m[3])
+	switch m := place.FindStringSubmatch(text); {
+	case m != nil:
+		properties = append(properties, "file", p.inWorkspace(m[1]), "line", m[2], "col", m[3])
+	case file != "" && line > 0:
+		properties = append(properties, "file", p.inWorkspace(file), "line", strconv.Itoa(line))
 	}
 	name := "error"
 	if t == warning {
 		name = "warning"
 	}
 	p.command(name, properties, text)
+}
+
+// inWorkspace is a file's path as GitHub wants it: from the root of the checkout.
+func (p *gitHubPrinter) inWorkspace(file string) string {
+	abs, err := filepath.Abs(file)
+	if err != nil || p.workspace == "" {
+		return file
+	}
+	if rel, err := filepath.Rel(p.workspace, abs); err == nil && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return file
 }
 
 // fence makes the runner take nothing for a command until its token comes.

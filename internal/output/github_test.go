@@ -3,6 +3,8 @@ package output
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,8 +13,8 @@ import (
 
 func TestGitHub_escapesCommands(t *testing.T) {
 	var b bytes.Buffer
-	p := newGitHubPrinter(&b, nil)
-	p.annotate(bad, "100%: a, b\n", "50%\r\nnext: x, y")
+	p := newGitHubPrinter(&b, nil, "")
+	p.annotate(bad, "100%: a, b\n", "50%\r\nnext: x, y", "", 0)
 	if got, want := b.String(), "::error title=100%25%3A a%2C b%0A::50%25%0D%0Anext: x, y\n"; got != want {
 		t.Errorf("command = %q, want %q", got, want)
 	}
@@ -24,6 +26,26 @@ func TestGitHub_pointsAtTheConfiguration(t *testing.T) {
 	want := `::error title=weelo-deploy%3A CONFIG,file=weelo-deploy.yaml,line=3,col=7::weelo-deploy.yaml:3:7: unknown key "clustr"%0Adid you mean "cluster"?`
 	if !strings.Contains(got, want+"\n") {
 		t.Errorf("stderr = %s\nwant it to hold %s", got, want)
+	}
+}
+
+func TestGitHub_pointsAtTheDockerfile(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ workspace, file, want string }{
+		"from the root of the checkout": {filepath.Dir(dir), filepath.Join(dir, "Dockerfile"), "file=output/Dockerfile,line=4"},
+		"without a checkout":            {"", "Dockerfile", "file=Dockerfile,line=4"},
+		"outside of it":                 {filepath.Join(dir, "x"), "/etc/Dockerfile", "file=/etc/Dockerfile,line=4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			newGitHubPrinter(&b, nil, c.workspace).annotate(bad, "t", "build step failed", c.file, 4)
+			if want := "::error title=t," + c.want + "::build step failed\n"; b.String() != want {
+				t.Errorf("command = %q, want %q", b.String(), want)
+			}
+		})
 	}
 }
 

@@ -85,7 +85,7 @@ func New(o Options) (*Output, error) {
 	case JSON:
 		out.render = &jsonLines{w: o.Stdout}
 	case GitHub:
-		out.render = newStory(newGitHubPrinter(o.Stderr, o.Token), o.Stdout)
+		out.render = newStory(newGitHubPrinter(o.Stderr, o.Token, getenv("GITHUB_WORKSPACE")), o.Stdout)
 		out.files = newActionFiles(getenv)
 	case TTY:
 		out.live = newLive(o.Stderr, o.Stdout, o.Size, Colour(getenv, o.StderrTerminal))

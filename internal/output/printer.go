@@ -37,8 +37,9 @@ type printer interface {
 	end()
 	// report prints the lines of the final report as they are.
 	report(lines []reportLine)
-	// annotate tells the surroundings of a problem, where they have a place for it.
-	annotate(t tone, title, text string)
+	// annotate tells the surroundings of a problem, where they have a place for it,
+	// and which line of the user's file it is about, when it is about one.
+	annotate(t tone, title, text, file string, line int)
 }
 
 // reportLine is a line of the final report.
@@ -67,9 +68,9 @@ func (p *linePrinter) summary(elapsed time.Duration, stage string, t tone, _ eve
 	p.line(elapsed, stage, t, text)
 }
 
-func (p *linePrinter) begin(string)                  {}
-func (p *linePrinter) end()                          {}
-func (p *linePrinter) annotate(tone, string, string) {}
+func (p *linePrinter) begin(string)                               {}
+func (p *linePrinter) end()                                       {}
+func (p *linePrinter) annotate(tone, string, string, string, int) {}
 
 func (p *linePrinter) report(lines []reportLine) {
 	for i, l := range lines {

@@ -33,7 +33,7 @@ func (s *story) result(e event.Result) {
 		e.Failure = &f
 	}
 	for _, f := range failures(e.Failure) {
-		s.out.annotate(toneOf(e), "weelo-deploy: "+string(f.Code), strings.Join(append([]string{f.Message}, f.Hints...), "\n"))
+		s.out.annotate(toneOf(e), "weelo-deploy: "+string(f.Code), strings.Join(append([]string{f.Message}, f.Hints...), "\n"), f.File, f.Line)
 	}
 	s.out.report(reportOf(e))
 	if arn := answerOf(e); arn != "" {

@@ -221,7 +221,7 @@ func (s *story) check(e event.Check) {
 		}
 	case event.Warned:
 		s.line(warning, "warning: "+text)
-		s.out.annotate(warning, e.Name, text)
+		s.out.annotate(warning, e.Name, text, "", 0)
 	case event.Skipped:
 		// Preflight leaves out what a release does not need. Later nobody expects that
 		// something was not looked at.
@@ -239,7 +239,7 @@ func (s *story) check(e event.Check) {
 func (s *story) note(e event.Note) {
 	if e.Level == event.Warn {
 		s.line(warning, "warning: "+e.Text)
-		s.out.annotate(warning, "weelo-deploy", e.Text)
+		s.out.annotate(warning, "weelo-deploy", e.Text, "", 0)
 		return
 	}
 	s.line(neutral, "note: "+e.Text)
