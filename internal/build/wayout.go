@@ -27,7 +27,7 @@ func emulated(r Request, n Nativeness, foreign []step, can []string, endpoint st
 	arch := foreign[0].platform.Architecture
 	f.Hint("emulated builds make images that die with exit 139: native modules are installed by programs that crash or mistake the machine",
 		actions(r.Context, arch),
-		"release from another "+arch+" machine: AWS CodeBuild, or a "+arch+" host over build.on: ssh://user@host",
+		"build on another "+arch+" machine: build.on: codebuild:PROJECT for AWS CodeBuild, or build.on: ssh://user@host",
 		"use another engine of that kind: build.on: the name of a Docker context (docker context ls)")
 	f.Hint(crossHints(foreign)...)
 	return f.Hint("go on all the same, and test the image well: --allow-emulation").Try(

@@ -38,6 +38,9 @@ type commands struct {
 	Commands []string `yaml:"commands"`
 }
 
+// commandFailed is how CodeBuild begins, but for the command's text.
+const commandFailed = "Error while executing command. Reason: "
+
 // stopDelay is how long a stopped build waits for its output to end.
 const stopDelay = 5 * time.Second
 
@@ -143,7 +146,7 @@ func (s *Store) shell(ctx context.Context, b *build, dir, exports string, env, e
 	w.Close()
 	<-done
 	if err != nil {
-		return fmt.Errorf("Error while executing command. Reason: %w", err)
+		return errors.New(commandFailed + err.Error())
 	}
 	return nil
 }
