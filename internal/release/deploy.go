@@ -60,7 +60,15 @@ func (r *Run) deploy(ctx context.Context) (string, error) {
 // service is read again after it: ECS can compare nothing for us, and the shorter
 // the time between the last look and UpdateService, the better.
 func (r *Run) claim(ctx context.Context, now types.Service) (types.Service, error) {
+	changed := formatBreaker(ptr(currentBreaker(now))) != formatBreaker(ptr(currentBreaker(r.pre.service)))
 	r.pre.service = now // somebody may have changed its settings since preflight
+	if changed {        // another release perhaps, whose record tells what is to be restored
+		l, err := history.Read(ctx, r.ECS, r.Cluster, r.Service, r.next.Family())
+		if err != nil {
+			return now, fromAWS(err, "read the history of service "+r.Service, "ecs:ListServiceDeployments")
+		}
+		r.pre.ledger = l
+	}
 	wrote, err := r.sign(ctx)
 	if err != nil || !wrote {
 		return now, err
@@ -76,6 +84,8 @@ func (r *Run) claim(ctx context.Context, now types.Service) (types.Service, erro
 	r.pre.service = again
 	return again, nil
 }
+
+func ptr[T any](v T) *T { return &v }
 
 // replaced tells of a deployment that began between the last look at the service and
 // UpdateService: it was replaced without anybody having wanted that.

@@ -140,6 +140,12 @@ func (r *Run) handOver(ctx context.Context, v health.Verdict) {
 	if r.deployed.Backstop == nil {
 		return
 	}
+	if s, err := r.site().Read(ctx); err == nil {
+		if b := currentBreaker(s); !b.Enable || !b.Rollback { // it was restored already
+			r.untag(ctx, arn, r.keys().Backstop)
+			return
+		}
+	}
 	if by := v.TakenBy.TaskDefinition; by != "" && by != arn {
 		if t, err := history.ReadTags(ctx, r.ECS, r.Cluster, r.Service, by); err == nil && t.Run != "" && t.Backstop != "" {
 			r.untag(ctx, arn, r.keys().Backstop)

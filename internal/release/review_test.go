@@ -474,6 +474,37 @@ func TestBreakerSetDuringTheBuildIsRestored(t *testing.T) {
 	}
 }
 
+// Another release began and failed while this one was being prepared. ECS has come
+// back to the very deployment that preflight saw, and its circuit breaker is still on:
+// what to restore is what that release recorded.
+func TestTheBreakerThatAnotherReleaseLeftMeanwhileIsRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
+	first := w.settings("good")
+	w.at("verify", event.Done, func() {
+		w.onEvent = nil
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		w.onEvent = func(r event.Record) {
+			if s, ok := r.Event.(event.Stage); ok && s.Name == "deploy" && s.Status == event.Done && r.Stage == "deploy" {
+				w.onEvent = nil
+				cancel(sigint)
+			}
+		}
+		w.run(first).Execute(ctx)
+		w.until(completedOn("27"))
+		if b := w.breaker(); !b.Enable {
+			t.Error("the first release left no circuit breaker")
+		}
+	})
+	s := w.settings("good")
+	s.RunID = "run2"
+	w.want(w.release(s), 0, event.Released, "", "39")
+	if b := w.breaker(); b.Enable || w.tags("38").Backstop+w.tags("39").Backstop != "" {
+		t.Errorf("circuit breaker = %+v, noted %q and %q; want it off as before both, noted nowhere", b, w.tags("38").Backstop, w.tags("39").Backstop)
+	}
+}
+
 // What somebody makes of the circuit breaker while the release runs stays.
 func TestBreakerSetDuringTheReleaseStays(t *testing.T) {
 	t.Parallel()
