@@ -163,3 +163,24 @@ func TestPush_ContainerdStorePushesAnIndex(t *testing.T) {
 		t.Errorf("read back %+v, %v; want the manifest whose config is %s", d, err, l.ConfigDigest)
 	}
 }
+
+// TestSettings: what an engine tells of an image is enough to judge it by layers
+// that are known.
+func TestSettings(t *testing.T) {
+	raw, err := settings(engine.Image{
+		OS: "linux", Architecture: "arm64", Variant: "v8", Entrypoint: []string{"/e"}, Cmd: []string{"c"}, Env: []string{"A=b"}, WorkingDir: "/w", User: "u",
+		Healthcheck: []string{"CMD", "/h"}, DiffIDs: []string{"sha256:" + strings.Repeat("1", 64), "sha256:" + strings.Repeat("2", 64)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got v1.ConfigFile
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	c := got.Config
+	if got.Architecture != "arm64" || got.Variant != "v8" || len(got.RootFS.DiffIDs) != 2 || c.WorkingDir != "/w" || c.User != "u" ||
+		len(c.Entrypoint) != 1 || len(c.Cmd) != 1 || len(c.Env) != 1 || c.Healthcheck == nil || c.Healthcheck.Test[1] != "/h" {
+		t.Errorf("settings = %s", raw)
+	}
+}
