@@ -55,8 +55,15 @@ func moments() map[string]panel.View {
 		}
 		wide = append(wide, step{61 + float64(i)/10, "watch", e})
 	}
+	var build []step // as the command build tells it
+	for _, s := range upToDeploy() {
+		if _, ok := s.event.(event.Build); ok {
+			build = append(build, s)
+		}
+	}
 	return map[string]panel.View{
-		"build": viewOf(32.05, upToDeploy()), "before": viewOf(9.1, upToDeploy()), "push": viewOf(36, push), "watch": viewOf(61.5, usual),
+		"stageless": viewOf(32.05, build),
+		"build":     viewOf(32.05, upToDeploy()), "before": viewOf(9.1, upToDeploy()), "push": viewOf(36, push), "watch": viewOf(61.5, usual),
 		"crash": viewOf(72, crashRun()), "interrupted": interrupted, "final": final, "wide": viewOf(75, wide), "nothing": viewOf(0, nil),
 	}
 }

@@ -62,6 +62,9 @@ func Frame(v View, columns, lines int) []string {
 // and on the right the time since the beginning.
 func (v View) head(columns int) line {
 	s := v.Run.Stage()
+	if step := v.working(); s == nil && step != "" && !v.Final { // a command that has no stages
+		return line{{good, spinner(v.Now) + " "}, {bold, step}, {dim, "  " + v.Title}}.right(words.Stamp(v.Run.Elapsed(v.Now))[1:], columns)
+	}
 	if s == nil || v.Final {
 		return line{{bold, v.Title}}.right(words.Stamp(v.Run.Elapsed(v.Now))[1:], columns)
 	}
@@ -115,10 +118,22 @@ func (v View) body(columns, room int) []line {
 	if len(v.Run.Deployments) > 0 || len(v.Run.Tasks) > 0 {
 		return v.service(columns, room)
 	}
-	if s := v.Run.Stage(); s != nil && !v.Final {
-		return v.steps(s.Name, columns, room)
+	if stage := v.working(); stage != "" && !v.Final {
+		return v.steps(stage, columns, room)
 	}
 	return nil
+}
+
+// working is the name of the stage that is under way, or of what the last step
+// belongs to: the command build has steps and no stages.
+func (v View) working() string {
+	if s := v.Run.Stage(); s != nil {
+		return s.Name
+	}
+	if n := len(v.Run.Steps); n > 0 && len(v.Run.Stages) == 0 {
+		return v.Run.Steps[n-1].Stage
+	}
+	return ""
 }
 
 func (v View) hint() string {
