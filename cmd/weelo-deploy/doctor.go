@@ -78,9 +78,13 @@ func (s *session) findings(ctx context.Context) ([]doctor.Finding, error) {
 	}
 	set, untagged, wrong := s.examined(ctx)
 	set.Region = region
+	plan := planOf(s.config, region)
+	if plan.Bucket, err = sources(ctx, clients); err != nil {
+		plan.Bucket = "" // preflight says what is wrong with the project
+	}
 	return doctor.Examine(ctx, doctor.Patient{
 		Settings: set, Tags: s.config.Image.Tags, Configuration: wrong, Untagged: untagged,
-		Clients: clients, Lifecycle: lifecycle, Plan: planOf(s.config, region), Getenv: s.app.getenv,
+		Clients: clients, Lifecycle: lifecycle, Plan: plan, Getenv: s.app.getenv,
 	}), nil
 }
 
@@ -110,14 +114,25 @@ func (s *session) examined(ctx context.Context) (set release.Settings, untagged,
 
 // planOf is what the configuration says of the permissions that its releases need.
 func planOf(c *config.Config, region string) iam.Plan {
-	project, _ := strings.CutPrefix(c.Build.On, "codebuild:")
-	if project == c.Build.On {
+	project, ok := codeBuildProject(c.Build.On)
+	if !ok {
 		project = ""
 	}
 	return iam.Plan{
 		Region: region, Account: c.Account, Cluster: c.Cluster, Service: c.Service, Repository: c.Image.Repository,
 		BeforeTasks: len(c.Release.Before) > 0, LogChecks: len(c.Checks.Logs) > 0, Project: project,
 	}
+}
+
+// sources is where a CodeBuild project takes its sources from, BUCKET/FOLDER; empty
+// when none builds.
+func sources(ctx context.Context, c release.Clients) (string, error) {
+	project, ok := c.Elsewhere.(codeBuild)
+	if !ok {
+		return "", nil
+	}
+	bucket, folder, err := project.Sources(ctx)
+	return strings.TrimSuffix(bucket+"/"+folder, "/"), err
 }
 
 func lines(found []doctor.Finding) []output.Finding {

@@ -60,7 +60,7 @@ func (s *session) plan(ctx context.Context) iam.Plan {
 	unknown := func(what string, err error) {
 		fmt.Fprintf(s.app.stderr, "note: %s; the policy has * instead (%s)\n", what, words.Clean(s.redact.String(event.FailuresOf(err)[0].Message)))
 	}
-	clients, region, err := openClients(ctx, place{Region: plan.Region})
+	clients, region, err := openClients(ctx, place{Region: plan.Region, On: s.config.Build.On})
 	if err != nil {
 		unknown("region, account and task definition are not known", err)
 		return plan
@@ -70,6 +70,10 @@ func (s *session) plan(ctx context.Context) iam.Plan {
 	if err != nil {
 		unknown("account and task definition are not known", err)
 		return plan
+	}
+	if plan.Bucket, err = sources(ctx, clients); err != nil {
+		plan.Bucket = ""
+		unknown("the bucket of the CodeBuild project is not known", err)
 	}
 	def, err := s.servingDefinition(ctx, clients)
 	if err != nil {

@@ -132,6 +132,16 @@ func portable(r build.Request) error {
 	return errors.Join(errs...)
 }
 
+// Sources are the bucket and the folder in it that the project takes its sources
+// from.
+func (b *Builder) Sources(ctx context.Context) (bucket, folder string, err error) {
+	p, err := b.project(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	return b.source(p)
+}
+
 func (b *Builder) project(ctx context.Context) (types.Project, error) {
 	out, err := b.API.BatchGetProjects(ctx, &codebuild.BatchGetProjectsInput{Names: []string{b.Project}})
 	if err != nil {

@@ -235,6 +235,26 @@ func TestExamine_mendedLifecyclePolicyIsWell(t *testing.T) {
 	says(t, Examine(t.Context(), w.Patient), "lifecycle policy", OK, "leaves the images that serve", "")
 }
 
+// elsewhere builds on another machine.
+type elsewhere struct{ release.Elsewhere }
+
+func (elsewhere) Check(context.Context, build.Request) (string, error) {
+	return "builds natively for linux/amd64 with the CodeBuild project images", nil
+}
+
+func TestExamine_wantsNoEngineForABuildElsewhere(t *testing.T) {
+	w := admit(t, past)
+	w.Clients.Elsewhere, w.Plan.Project, w.Plan.Bucket = elsewhere{}, "images", "sources/weelo-deploy"
+	w.Clients.OpenEngine = func() (release.Engine, release.Builder, error) {
+		return nil, nil, event.Fail(event.CodeNoEngine, "no engine answers")
+	}
+	w.fault(t, `{"deny":"s3:PutObject"}`)
+	found := Examine(t.Context(), w.Patient)
+	says(t, found, "engine", OK, "CodeBuild project images", "")
+	says(t, found, "disk space", Skip, "built elsewhere", "")
+	says(t, found, "permissions", Fail, "s3:PutObject on sources/weelo-deploy/* is not allowed", "weelo-deploy iam-policy")
+}
+
 func TestExamine_deploymentInProgress(t *testing.T) {
 	w := admit(t, strings.Replace(past, "digests: {app: v1}}]}", "digests: {app: v1}}, {revision: 27, outcome: IN_PROGRESS, createdAt: -1m}]}", 1))
 	says(t, Examine(t.Context(), w.Patient), "deployment", Fail, "is in progress", "weelo-deploy watch")

@@ -99,6 +99,9 @@ const (
 
 func diskSpace(ctx context.Context, p Patient) []Finding {
 	const name = "disk space"
+	if p.Clients.Elsewhere != nil {
+		return one(name, Skip, "the image is built elsewhere", "")
+	}
 	e, _, err := p.Clients.OpenEngine()
 	if err != nil {
 		return one(name, Skip, "needs the engine", "")
