@@ -264,19 +264,9 @@ func retype(h []byte, kind byte) {
 // TestRead_manyEntries reads a million names without keeping more than a
 // few tens of bytes of each.
 func TestRead_manyEntries(t *testing.T) {
-	const n = 1_000_000
+	const n = manyEntries
 	pr, pw := io.Pipe()
-	go func() {
-		buf := bufio.NewWriterSize(pw, 1<<20)
-		w := tar.NewWriter(buf)
-		for i := range n {
-			if err := w.WriteHeader(&tar.Header{Name: fmt.Sprintf("some/folder/%d/file-%d", i/100, i), Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
-				pw.CloseWithError(err)
-				return
-			}
-		}
-		pw.CloseWithError(errors.Join(w.Close(), buf.Flush()))
-	}()
+	go func() { pw.CloseWithError(writeNames(pw, n)) }()
 	f, err := layer.Read(t.Context(), bufio.NewReaderSize(pr, 1<<20))
 	if err != nil {
 		t.Fatalf("Read: %v", err)
@@ -284,6 +274,38 @@ func TestRead_manyEntries(t *testing.T) {
 	if f.Files != n || len(f.Log) > 16*n {
 		t.Errorf("Read keeps %d bytes of %d files, want at most 16 each", len(f.Log), f.Files)
 	}
+}
+
+// writeNames writes the headers of n empty files, each made of one by changing its
+// name, which is much faster than archive/tar.
+func writeNames(w io.Writer, n int) error {
+	name := func(i int) string { return fmt.Sprintf("some/folder/%07d/file-%07d", i/100, i) }
+	var one bytes.Buffer
+	if err := tar.NewWriter(&one).WriteHeader(&tar.Header{Name: name(0), Mode: 0o644, Typeflag: tar.TypeReg, Format: tar.FormatUSTAR}); err != nil {
+		return err
+	}
+	h, sum := one.Bytes()[:512], 0
+	copy(h[148:156], "        ")
+	for i, c := range h {
+		if i >= len(name(0)) {
+			sum += int(c)
+		}
+	}
+	buf := bufio.NewWriterSize(w, 1<<20)
+	for i := range n {
+		s := name(i)
+		all := sum
+		for _, c := range []byte(s) {
+			all += int(c)
+		}
+		copy(h, s)
+		copy(h[148:156], fmt.Sprintf("%06o\x00 ", all))
+		if _, err := buf.Write(h); err != nil {
+			return err
+		}
+	}
+	_, err := buf.Write(make([]byte, 1024))
+	return errors.Join(err, buf.Flush())
 }
 
 func TestRead_stops(t *testing.T) {
