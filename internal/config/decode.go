@@ -250,6 +250,7 @@ func (d *decoder) structure(n *node, v reflect.Value, p place) {
 
 // alone decodes a text that stands for a mapping with one key.
 func (d *decoder) alone(n *node, v reflect.Value, p place, f field) {
+	d.origins[join(p.path, f.name)] = n.at
 	at := p.key(f)
 	at.path = p.path // for people it has no key of its own
 	d.keys[p.path+"."+f.name] = n.at

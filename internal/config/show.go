@@ -19,13 +19,15 @@ type Value struct {
 	// Kind is "text", "number", "boolean" or "duration".
 	Kind   string
 	Origin Origin
+
+	keys []string // the path taken apart: "build", "secrets", "[0]", "file"
 }
 
 // Values are all values that apply, defaults among them, in the order of the
 // types. What may be secret is masked, and so are credentials within a value.
 func (c *Config) Values() []Value {
 	w := walker{config: c, secrets: c.SecretValues()}
-	w.walk(reflect.ValueOf(c.Settings), "")
+	w.walk(reflect.ValueOf(c.Settings), "", nil)
 	return w.values
 }
 
@@ -36,43 +38,46 @@ type walker struct {
 	values  []Value
 }
 
-func (w *walker) walk(v reflect.Value, path string) {
+func (w *walker) walk(v reflect.Value, path string, keys []string) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for _, f := range fieldsOf(v.Type()) {
-			w.walk(v.Field(f.index), join(path, f.name))
+			w.walk(v.Field(f.index), join(path, f.name), under(keys, f.name))
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			w.walk(v.Index(i), fmt.Sprintf("%s[%d]", path, i))
+			index := fmt.Sprintf("[%d]", i)
+			w.walk(v.Index(i), path+index, under(keys, index))
 		}
 	case reflect.Map:
 		table := v.Interface().(map[string]string)
 		for _, name := range slices.Sorted(maps.Keys(table)) {
-			w.put(path+"."+name, table[name], "text")
+			w.put(path+"."+name, table[name], "text", under(keys, name))
 		}
 	default:
-		w.scalar(v, path)
+		w.scalar(v, path, keys)
 	}
 }
 
-func (w *walker) scalar(v reflect.Value, path string) {
+func under(keys []string, key string) []string { return append(slices.Clone(keys), key) }
+
+func (w *walker) scalar(v reflect.Value, path string, keys []string) {
 	switch value := v.Interface().(type) {
 	case string:
 		if value != "" {
-			w.put(path, value, "text")
+			w.put(path, value, "text", keys)
 		}
 	case bool:
 		if value || w.config.configured(path) {
-			w.put(path, strconv.FormatBool(value), "boolean")
+			w.put(path, strconv.FormatBool(value), "boolean", keys)
 		}
 	case int:
 		if value != 0 {
-			w.put(path, strconv.Itoa(value), "number")
+			w.put(path, strconv.Itoa(value), "number", keys)
 		}
 	case time.Duration:
 		if value != 0 || w.config.configured(path) {
-			w.put(path, shortDuration(value), "duration")
+			w.put(path, shortDuration(value), "duration", keys)
 		}
 	}
 }
@@ -89,11 +94,11 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-func (w *walker) put(path, text, kind string) {
+func (w *walker) put(path, text, kind string, keys []string) {
 	if slices.Contains(w.secrets, text) {
 		text = redact.Mask
 	}
-	w.values = append(w.values, Value{Path: path, Text: redact.Patterns(text), Kind: kind, Origin: w.config.Origin(path)})
+	w.values = append(w.values, Value{Path: path, Text: redact.Patterns(text), Kind: kind, Origin: w.config.Origin(path), keys: keys})
 }
 
 // YAML is the configuration as it applies, as a file that could be loaded again
@@ -103,7 +108,7 @@ func YAML(values []Value, origins bool) string {
 	var lines []line
 	var open []string // the keys that are open above
 	for _, v := range values {
-		keys := keysOf(v.Path)
+		keys := v.keys
 		same := 0
 		for same < len(keys)-1 && same < len(open) && keys[same] == open[same] {
 			same++
@@ -119,41 +124,6 @@ func YAML(values []Value, origins bool) string {
 
 // line is a line of YAML with the origin of its value; empty: it has none.
 type line struct{ text, origin string }
-
-// keysOf takes a path apart: "build.secrets[0].file" is build, secrets, [0], file.
-// What follows the path of a mapping is one name, dots and all.
-func keysOf(path string) []string {
-	var keys []string
-	for _, table := range tables {
-		if name, ok := strings.CutPrefix(path, table+"."); ok {
-			return append(strings.Split(table, "."), name)
-		}
-	}
-	for part := range strings.SplitSeq(path, ".") {
-		name, index, indexed := strings.Cut(part, "[")
-		keys = append(keys, name)
-		if indexed {
-			keys = append(keys, "["+index)
-		}
-	}
-	return keys
-}
-
-// tables are the keys that hold names of the user's own.
-var tables = tablesOf(reflect.TypeFor[Settings](), "")
-
-func tablesOf(t reflect.Type, path string) []string {
-	var out []string
-	for _, f := range fieldsOf(t) {
-		switch f.typ.Kind() {
-		case reflect.Struct:
-			out = append(out, tablesOf(f.typ, join(path, f.name))...)
-		case reflect.Map:
-			out = append(out, join(path, f.name))
-		}
-	}
-	return out
-}
 
 // opening is the beginning of the line of keys[i]: its indentation and name.
 func opening(keys []string, i int) string {

@@ -57,10 +57,15 @@ cluster: "123"
 image: {repository: web, tags: ["{{.GitSHA}}", "v1"]}
 build: {before: ["a: b", "x # y", "- z", "echo ${HOME}"], secrets: [{id: a, file: /b}, {id: c, env: D}], args: {A: "true", "B": "1.10"}, labels: {"a.b/c": "x: y $${X}"}}
 release: {bake: 0s, requireClean: false, before: [{command: ["sh", "-c", "a && b"], timeout: 5m}, {command: [x]}]}
+verify: {allow: ["a/*.node", {path: "b: c", reason: "known #1"}]}
+checks: {http: [{name: h, url: "https://a", expect: {json: {"a.b": "c: d"}}}]}
 task: {environment: {A: "info", B: "3000", C: "on"}}
 `
 	c := load(t, text, Options{})
 	shown := YAML(c.Values(), true)
+	if o := c.Origin("verify.allow[0].path"); o.Line != 7 {
+		t.Errorf("a text that stands alone comes from %s", o)
+	}
 	again := load(t, shown, Options{})
 	if d := cmp.Diff(c.Settings, again.Settings, cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("settings (-loaded +shown and loaded again):\n%s\n%s", d, shown)
