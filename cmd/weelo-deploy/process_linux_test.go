@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -71,7 +70,7 @@ func newHost(t *testing.T, script scripted.Script) *host {
 		}
 	})
 	h.ecs = ecs.NewFromConfig(aws.Config{Region: "ap-south-1", BaseEndpoint: aws.String(h.server.URL()), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
-	config := fmt.Sprintf("region: ap-south-1\ncluster: weelocluster\nservice: backend\nimage: {repository: weelo-backend}\nrelease: {bake: 100ms}\n")
+	config := "region: ap-south-1\ncluster: weelocluster\nservice: backend\nimage: {repository: weelo-backend}\nrelease: {bake: 100ms}\n"
 	if err := os.WriteFile(filepath.Join(h.dir, "weelo-deploy.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,8 @@ func newWatchCommand(a *app) *cobra.Command {
 		Use: "watch", Short: "Attach to whatever is in progress", Args: noArgs,
 		Long: `watch picks a release up whose process died or was detached, and brings it to its
 end as the release would have: it bakes, rolls back, records the outcome.
-Somebody else's deployment is only watched, unless --rollback is given.`,
+What was asked of it holds: one that was begun with --no-rollback is not rolled
+back. Somebody else's deployment is only watched. --rollback overrides both.`,
 		Example: "  weelo-deploy watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.operate(cmd.Context(), "watch", timeout, nil, func(ctx context.Context, r *release.Run) event.Result {

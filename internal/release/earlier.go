@@ -41,14 +41,15 @@ func (r *Run) concludeEarlier(ctx context.Context) {
 func (r *Run) concludeAttempt(ctx context.Context, i int) {
 	l, arn := r.pre.ledger, r.pre.ledger.Attempts[i].TaskDefinition
 	t := l.Tags[arn]
-	kind, code := t.Outcome.Kind, event.Code(t.Code)
+	kind := t.Outcome.Kind
 	switch proven := l.EverProven(arn); {
 	case l.Unconcluded(arn) && proven:
 		r.endRun(ctx, arn, history.Proven)
 		return
 	case l.Unconcluded(arn):
-		kind, code = r.ended(i)
-		r.tagOutcome(ctx, arn, kind, code)
+		how, code := r.ended(i)
+		r.tagOutcome(ctx, arn, how, code)
+		kind = how
 	case proven:
 		return
 	}

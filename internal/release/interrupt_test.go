@@ -178,32 +178,6 @@ func TestInterruptOnATerminal(t *testing.T) {
 		run.Interrupts = again
 		w.want(run.Execute(ctx), 3, event.RolledBack, event.CodeInterrupted, "27")
 	})
-	t.Run("three times leaves the rollback alone", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t, incident, slowly())
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		run := w.run(settings(w))
-		again := make(chan struct{}, 1)
-		run.Interrupts = again
-		w.onEvent = func(r event.Record) {
-			switch e := r.Event.(type) {
-			case event.Task:
-				if e.Revision == "backend:38" && e.Status == "RUNNING" {
-					cancel(sigint)
-				}
-			case event.Note:
-				if strings.HasPrefix(e.Text, "stopped watching") || strings.HasPrefix(e.Text, "rolling back to") {
-					again <- struct{}{}
-				}
-			}
-		}
-		w.wantInterrupted(run.Execute(ctx), 130, "the rollback to backend:27 goes on in ECS")
-		if n := w.count("StopServiceDeployment"); n != 1 {
-			t.Errorf("StopServiceDeployment was called %d times, want 1", n)
-		}
-		w.until(completedOn("27"))
-	})
 	t.Run("a closed terminal stops watching", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
@@ -245,4 +219,33 @@ func TestInterruptWhileGoingBackLeavesTheRollbackAlone(t *testing.T) {
 		}
 	}
 	w.wantInterrupted(w.run(w.settings("good")).Execute(ctx), 143, "goes on in ECS")
+}
+
+func TestAThirdCtrlCLeavesTheRollbackAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, slowly())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	s := w.settings("good")
+	s.Terminal = true
+	run := w.run(s)
+	again := make(chan struct{}, 1)
+	run.Interrupts = again
+	w.onEvent = func(r event.Record) {
+		switch e := r.Event.(type) {
+		case event.Task:
+			if e.Revision == "backend:38" && e.Status == "RUNNING" {
+				cancel(sigint)
+			}
+		case event.Note:
+			if strings.HasPrefix(e.Text, "stopped watching") || strings.HasPrefix(e.Text, "rolling back to") {
+				again <- struct{}{}
+			}
+		}
+	}
+	w.wantInterrupted(run.Execute(ctx), 130, "the rollback to backend:27 goes on in ECS")
+	if n := w.count("StopServiceDeployment"); n != 1 {
+		t.Errorf("StopServiceDeployment was called %d times, want 1", n)
+	}
+	w.until(completedOn("27"))
 }
