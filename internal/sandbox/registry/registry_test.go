@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -169,10 +170,12 @@ func TestStore_pushAgain(t *testing.T) {
 }
 
 func TestStore_pushRefused(t *testing.T) {
-	refusal := error(nil)
+	var refusal atomic.Value // of an error; a push that was refused has other requests under way
+	refuse := func(err error) { refusal.Store(&err) }
+	refuse(nil)
 	s := serve(t, "", WithGate(func(a Action, _ string) error {
 		if a == Push {
-			return refusal
+			return *refusal.Load().(*error)
 		}
 		return nil
 	}))
@@ -182,14 +185,14 @@ func TestStore_pushRefused(t *testing.T) {
 	wantRegistryError(t, s.push(t, "nosuch:v1", image), 404, "NAME_UNKNOWN",
 		"The repository with name 'nosuch' does not exist in the registry with id '000000000000'")
 
-	refusal = ErrDenied
+	refuse(ErrDenied)
 	err := s.push(t, "app:v1", image)
 	wantRegistryError(t, err, 403, "DENIED", "User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:us-east-1:000000000000:repository/app because no identity-based policy allows the ecr:InitiateLayerUpload action")
 
-	refusal = ErrNoSpace
+	refuse(ErrNoSpace)
 	wantRegistryError(t, s.push(t, "app:v1", image), 400, "UNSUPPORTED", "The registry cannot store the image: no space left on device")
 
-	refusal = ErrUnavailable
+	refuse(ErrUnavailable)
 	wantRegistryError(t, s.push(t, "app:v1", image), 503, "UNAVAILABLE", "Service Unavailable")
 	if _, err := s.Resolve("app", "v1", "", ""); !errors.Is(err, ErrReference) {
 		t.Errorf("after refused pushes v1 is there: %v", err)
