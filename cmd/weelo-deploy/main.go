@@ -26,7 +26,7 @@ func main() { os.Exit(Main()) }
 func Main() int {
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ, now: time.Now,
-		stdoutTerminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr), stdinTerminal: isTerminal(os.Stdin),
+		stdoutTerminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr) && takesEscapes(os.Stderr), stdinTerminal: isTerminal(os.Stdin),
 	}
 	done := make(chan struct{})
 	defer close(done)
