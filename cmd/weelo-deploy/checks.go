@@ -154,18 +154,24 @@ func (s *session) checkFile(key, file string, most int64) ([]byte, error) {
 }
 
 // resumedChecks are the checks of the release that watch picks up, as far as they
-// are known: those of the file here, if it is about the same service.
-func (s *session) resumedChecks() (release.Checks, error) {
+// are known: those of the file here, if it is about the same service and they can
+// be read. Without them the release is brought to its end all the same.
+func (s *session) resumedChecks() release.Checks {
 	if s.config.File == "" {
-		return release.Checks{Unknown: "there is no " + config.FileName + " here that could say which checks there are"}, nil
+		return release.Checks{Unknown: "there is no " + config.FileName + " here that could say which checks there are"}
 	}
 	a := s.app
-	of, err := config.Load(config.Options{Path: a.flags.config, Env: a.flags.env, Environ: a.environ()})
+	of, err := config.Load(config.Options{Path: a.flags.config, Env: a.flags.env, Environ: a.environ(), Lenient: true})
+	switch {
+	case err == nil && (history.Short(of.Cluster) != history.Short(s.config.Cluster) || history.Short(of.Service) != history.Short(s.config.Service)):
+		return release.Checks{Unknown: config.FileName + " here is about another service"}
+	case err != nil || s.config.Lacks("checks"):
+		return release.Checks{Unknown: "the checks of " + config.FileName + " have mistakes"}
+	}
+	checks, err := s.liveChecks()
 	if err != nil {
-		return release.Checks{}, err
+		s.warn("the live checks are not made: " + event.FailuresOf(err)[0].Message)
+		return release.Checks{Unknown: "a file that the checks name cannot be read"}
 	}
-	if history.Short(of.Cluster) != history.Short(s.config.Cluster) || history.Short(of.Service) != history.Short(s.config.Service) {
-		return release.Checks{Unknown: config.FileName + " here is about another service"}, nil
-	}
-	return s.liveChecks()
+	return checks
 }

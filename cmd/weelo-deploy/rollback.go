@@ -24,7 +24,8 @@ deployment is in progress or stuck, it goes back to what was proven before it.
 
 With REVISION (27, family:27 or an ARN) it goes to that revision; one that never
 succeeded on this service wants --force. It needs neither Docker nor git nor a
-configuration file: --cluster and --service are enough.`,
+configuration file: --cluster and --service are enough. Of a file that is there,
+mistakes in what it does not need (image, build, checks, …) are only told.`,
 		Example: `  weelo-deploy rollback
   weelo-deploy rollback 27
   weelo-deploy rollback --cluster weelocluster --service backend`,
@@ -76,6 +77,9 @@ func checkRevision(s string) error {
 		Hint("write a revision's number (27), its name (family:27) or its ARN")
 }
 
+// warn tells something in the story of a run.
+func (s *session) warn(text string) { s.out.In("")(event.Note{Level: event.Warn, Text: text}) }
+
 // operate runs a command that needs AWS and nothing else. wrong is what is wrong
 // with its arguments.
 func (a *app) operate(ctx context.Context, command string, timeout time.Duration, wrong error, f func(context.Context, *release.Run) event.Result) error {
@@ -89,7 +93,7 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 	if wrong != nil {
 		return s.refuse(wrong)
 	}
-	clients, region, err := s.site(ctx)
+	clients, region, err := s.site(ctx, s.warn)
 	if err != nil {
 		return s.refuse(err)
 	}
@@ -107,9 +111,7 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 		set.Timeout = timeout
 	}
 	if command == "watch" {
-		if set.Checks, err = s.resumedChecks(); err != nil {
-			return s.refuse(err)
-		}
+		set.Checks = s.resumedChecks()
 	}
 	run := release.New(set, clients, s.out, a.now)
 	run.Interrupts = a.again

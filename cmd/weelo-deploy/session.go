@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,7 +110,10 @@ type overrides struct {
 }
 
 // load reads the configuration with the global flags and those of the command.
-func (s *session) load(o overrides) error {
+func (s *session) load(o overrides) error { return s.read(o, false) }
+
+// read is load, strict or lenient (config.Options).
+func (s *session) read(o overrides, lenient bool) error {
 	a := s.app
 	values := map[string]string{}
 	maps.Copy(values, o.values)
@@ -116,7 +122,7 @@ func (s *session) load(o overrides) error {
 			values[k] = v
 		}
 	}
-	c, err := config.Load(config.Options{Path: a.flags.config, Env: a.flags.env, Environ: a.environ(), Flags: values, Lists: o.lists, Maps: o.maps})
+	c, err := config.Load(config.Options{Path: a.flags.config, Env: a.flags.env, Environ: a.environ(), Flags: values, Lists: o.lists, Maps: o.maps, Lenient: lenient})
 	if err != nil {
 		return err
 	}
@@ -147,16 +153,42 @@ func (s *session) target() error {
 	return f.Hint("name them in weelo-deploy.yaml (weelo-deploy init writes it), or with --cluster and --service")
 }
 
-// site opens the clients and the place for commands that only talk to AWS.
-func (s *session) site(ctx context.Context) (release.Clients, string, error) {
-	if err := s.load(overrides{}); err != nil {
-		return release.Clients{}, "", err
+// site opens the clients and the place for commands that only talk to AWS. What of
+// the configuration they do not need may be wrong: who has to go back now mends it
+// later. warn tells of it.
+func (s *session) site(ctx context.Context, warn func(string)) (release.Clients, string, error) {
+	if err := s.read(overrides{}, true); err != nil {
+		return release.Clients{}, "", s.withoutFile(err)
+	}
+	if s.config.Mistakes != nil {
+		warn(s.leftOut())
 	}
 	if err := s.target(); err != nil {
 		return release.Clients{}, "", err
 	}
 	clients, region, err := openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
 	return s.conceal(clients), region, err
+}
+
+// leftOut says which parts of the configuration are not read, and why.
+func (s *session) leftOut() string {
+	found := event.FailuresOf(s.config.Mistakes)
+	text := fmt.Sprintf("the configuration has mistakes in parts that %s can do without, and they are left out (%s): %s", s.command, strings.Join(s.config.LeftOut, ", "), found[0].Message)
+	if more := len(found) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more: weelo-deploy config show)", more)
+	}
+	return text
+}
+
+// withoutFile adds to the error of a file that cannot be read how to do without it.
+// It is never ignored by itself: it may name the only account that may be touched.
+func (s *session) withoutFile(err error) error {
+	first := event.FailuresOf(err)[0]
+	if first.Code != event.CodeConfig {
+		return err
+	}
+	first.Hint(fmt.Sprintf("to do without the file, and without the account that it names: weelo-deploy %s --config %s --region REGION --cluster CLUSTER --service SERVICE", s.command, os.DevNull))
+	return err
 }
 
 // reportFlag lets a command write its run as a page.

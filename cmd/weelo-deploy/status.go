@@ -88,7 +88,7 @@ func (a *app) read(ctx context.Context, command string, f func(context.Context, 
 	if err != nil {
 		return err
 	}
-	clients, _, err := s.site(ctx)
+	clients, _, err := s.site(ctx, func(text string) { fmt.Fprintln(a.stderr, "warning: "+s.redact.String(text)) })
 	if err == nil {
 		err = f(ctx, s, clients)
 	}

@@ -31,6 +31,10 @@ type Config struct {
 	// Env is the name of the chosen environment; empty when none was.
 	Env string
 
+	// LeftOut are the parts that a lenient Load did not read because of Mistakes.
+	LeftOut  []string
+	Mistakes error
+
 	origins map[string]Origin
 	keys    map[string]Origin
 	secrets []string

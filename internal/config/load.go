@@ -25,6 +25,9 @@ type Options struct {
 	// ("build.args").
 	Lists map[string][]string
 	Maps  map[string]map[string]string
+	// Lenient is for commands that only look, watch or go back: mistakes in parts
+	// that these do not need are no errors (Config.LeftOut).
+	Lenient bool
 }
 
 // Load reads the configuration. Flags win over variables, variables over the
@@ -35,18 +38,29 @@ type Options struct {
 // Every error is an event.Failure with CodeConfig, or CodeUsage where a flag is
 // wrong; several are joined, in the order of the file.
 func Load(o Options) (*Config, error) {
-	l := &loader{Options: o, env: newEnviron(o.Environ)}
+	if o.Lenient {
+		return lenient(o)
+	}
+	c, err := loadWithout(o, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// loadWithout is one reading, of a file without the given parts. Beside an error it gives
+// what was read all the same, if anything was.
+func loadWithout(o Options, leaveOut []string) (*Config, error) {
+	l := &loader{Options: o, env: newEnviron(o.Environ), leaveOut: leaveOut}
 	if err := l.locate(); err != nil {
 		return nil, err
 	}
 	file := l.parse()
 	base, chosen := l.split(file)
-	tree := merge(merge(merge(base, chosen), l.env.variables(&l.out)), flagTree(o, &l.out))
+	variables := bare(l.env.variables(&l.out), leaveOut)
+	tree := merge(merge(merge(base, chosen), variables), flagTree(o, &l.out))
 	c := l.decode(tree)
-	if err := l.out.err(l.src); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, l.out.err(l.src)
 }
 
 // loader is one Load.
@@ -58,6 +72,8 @@ type loader struct {
 	file string  // absolute; empty without a file
 	text []byte
 	base string // folder of relative paths
+
+	leaveOut []string // parts of the file that are not judged
 }
 
 // locate finds and reads the file.
@@ -110,8 +126,7 @@ func (l *loader) split(file *node) (base, chosen *node) {
 		}
 		return nil, nil
 	}
-	base = without(file, "environments")
-	l.draft(base, "")
+	base = l.draft(without(file, "environments"), "")
 	names := l.environments(file.get("environments"))
 	if l.Env == "" {
 		return base, nil
@@ -152,19 +167,21 @@ func (l *loader) environments(n *node) map[string]*node {
 		if p.value.get("environments") != nil {
 			l.out.add(p.value.at, "an environment cannot hold environments")
 		}
-		l.draft(p.value, "environments."+p.key)
-		names[p.key] = without(p.value, "environments")
+		names[p.key] = l.draft(without(p.value, "environments"), "environments."+p.key)
 	}
 	return names
 }
 
-// draft reports what is wrong with one part of the file.
-func (l *loader) draft(n *node, path string) {
+// draft reports what is wrong with one part of the file, and gives what of it is
+// read.
+func (l *loader) draft(n *node, path string) *node {
 	hideSecrets(l.src, n)
+	n = bare(n, l.leaveOut)
 	d := newDecoder(l.src, &l.out)
 	d.draft = true
 	var s Settings
-	d.decode(without(n, "environments"), reflect.ValueOf(&s).Elem(), place{path: path})
+	d.decode(n, reflect.ValueOf(&s).Elem(), place{path: path})
+	return n
 }
 
 // decode makes the Config of the merged tree.
