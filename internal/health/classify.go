@@ -3,7 +3,6 @@ package health
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -114,7 +113,7 @@ func (f Facts) canDoWithout(container string) bool {
 // the scheduler because of a health check is about the revision, although it has
 // the same stop code as scaling in.
 func notOurs(t types.Task, reasons []said) (event.Code, string) {
-	any := func(p *regexp.Regexp) bool {
+	any := func(p *phrase) bool {
 		return slices.ContainsFunc(reasons, func(r said) bool { return p.MatchString(r.text) })
 	}
 	switch {

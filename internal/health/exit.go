@@ -15,7 +15,7 @@ import (
 func fatalExit(exit int) bool { return exit == 139 || exit == 132 || exit == 135 }
 
 var (
-	execFormat = regexp.MustCompile(`(?i)exec format error`)
+	execFormat = text(`exec format error`)
 	// A wrapper (a shell, npm, a supervisor) hides its child's signal behind an
 	// exit code of its own, and says so.
 	segfault     = regexp.MustCompile(`(?i)segmentation fault|uncaught target signal 11|\bSIGSEGV\b|errno 139\b`)

@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -172,7 +171,7 @@ func (r *run) verdict(o Outcome, f *event.Failure, at time.Time, lead *failed) V
 // goingBack finds ECS's words for a rollback, in rollout reasons and in events:
 // "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1.",
 // "(service S) rolling back to deployment ecs-svc/1.".
-var goingBack = regexp.MustCompile(`(?i)roll(?:ing|ed)? ?back`)
+var goingBack = text(`roll(?:ing|ed)? ?back`)
 
 // taken says what it means that another deployment is PRIMARY: ECS goes back,
 // somebody else deployed, or the answer is older than our deployment.

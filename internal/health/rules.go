@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 )
@@ -14,8 +15,8 @@ import (
 // of stopped tasks that users showed in public. Fargate cuts long texts (at 255
 // characters before 2025, at 1024 since), so no pattern relies on a text's end.
 type rule struct {
-	in     *regexp.Regexp // the family of texts that the rule belongs to
-	when   *regexp.Regexp // nil: every text of the family
+	in     *phrase // the family of texts that the rule belongs to
+	when   *phrase // nil: every text of the family
 	code   event.Code
 	weight Weight
 	what   string // follows "container NAME: "; what the pattern captures is put behind it
@@ -43,7 +44,16 @@ func (r rule) match(s said) (Finding, bool) {
 	}, true
 }
 
-func text(pattern string) *regexp.Regexp { return regexp.MustCompile(`(?is)` + pattern) }
+// phrase is a pattern of AWS's texts. It is compiled when a task has failed: there
+// are many, and every command would wait for them at its start.
+type phrase struct{ compiled func() *regexp.Regexp }
+
+func text(pattern string) *phrase {
+	return &phrase{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?is)` + pattern) })}
+}
+
+func (p *phrase) MatchString(s string) bool            { return p.compiled().MatchString(s) }
+func (p *phrase) FindStringSubmatch(s string) []string { return p.compiled().FindStringSubmatch(s) }
 
 var (
 	// failedToStart is all that EC2 says of the task when a container's reason
