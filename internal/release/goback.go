@@ -2,7 +2,9 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -58,16 +60,30 @@ func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
 	}
 	for try := 1; ; try++ {
 		ret, err := r.deployGoal(ctx)
-		if err == nil || !r.unsure || try == goalTries || interrupted(ctx) {
+		if err == nil || try == goalTries || interrupted(ctx) || !r.unsure && !mayPass(err) {
 			return ret, err
 		}
 		r.note(r.backStage(), event.Warn, fmt.Sprintf("%s; trying again", firstLine(err)))
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
 	}
 }
 
-// goalTries is how often a rollback is sent of which ECS tells nothing. To go back
-// twice to the same revision does no harm; not to go back does.
-const goalTries = 3
+// goalTries is how often a rollback is tried that ECS does not answer, or has no time
+// for. To go back twice to the same revision does no harm; not to go back does.
+const goalTries = 4
+
+// mayPass says whether the same call may be answered better in a moment: ECS was
+// throttling, had a fault of its own, or did not answer.
+func mayPass(err error) bool {
+	var known *event.Failure
+	if errors.As(err, &known) && apiCode(err) == "" && !errors.As(err, new(*url.Error)) {
+		return false // our own finding
+	}
+	return throttled(err) || !answered(err)
+}
 
 // stop asks ECS to roll our service deployment back. Its answer may be lost, or
 // ECS's own breaker may come first: then the service deployment tells.

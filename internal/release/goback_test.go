@@ -327,3 +327,23 @@ func TestAFailedRevisionThatAnotherServiceUsesIsNotDeregistered(t *testing.T) {
 		t.Errorf("38 is %s, want ACTIVE: the worker was released to it", st)
 	}
 }
+
+// Going back is worth more than one try: an account that is throttled for a while, or
+// a read that ECS has no answer to, does not leave a crash loop behind.
+func TestARollbackOutlastsTroubleWithTheAPI(t *testing.T) {
+	t.Parallel()
+	for name, rule := range map[string]string{
+		"throttled for long":         `{"when":"UpdateService","times":6,"error":"ThrottlingException"}`,
+		"the service cannot be read": `{"when":"DescribeServices","times":4,"status":503}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
+			w.fault(`{"when":"StopServiceDeployment","error":"AccessDeniedException","message":"no"}`)
+			w.clients.ECS = meddling{w.ecs, func() { w.fault(rule) }}
+			s := w.settings("good")
+			s.Backstop = false // ECS would be faster
+			w.want(w.release(s), 3, event.RolledBack, "EXIT_139_SIGSEGV", "27")
+		})
+	}
+}
