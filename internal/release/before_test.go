@@ -373,9 +373,7 @@ func TestADeploymentThatIsRefusedAfterABeforeTaskIsExit7(t *testing.T) {
 
 func TestBeforeTasksRunWhereTheServicesOwnTasksRun(t *testing.T) {
 	fargate := strings.ReplaceAll(strings.ReplaceAll(incident, "networkMode: bridge,", `networkMode: awsvpc, requiresCompatibilities: [FARGATE], cpu: "256", memory: "512",`),
-		"    desiredCount: 1\n", `    desiredCount: 1
-    settings: {platformVersion: 1.4.0, capacityProviderStrategy: [{capacityProvider: FARGATE_SPOT, weight: 1}], networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1], securityGroups: [sg-1]}}}
-`)
+		"    settings: {", "    settings: {platformVersion: 1.4.0, capacityProviderStrategy: [{capacityProvider: FARGATE_SPOT, weight: 1}], networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1], securityGroups: [sg-1]}}, ")
 	w := newWorld(t, fargate, map[string]scripted.Script{"$ migrate up": exits(0)})
 	w.want(w.release(w.withBefore(migrate)), 0, event.Released, "", "38")
 	out, err := w.ecs.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String(clusterName), Family: aws.String("backend"), DesiredStatus: types.DesiredStatusStopped})

@@ -23,7 +23,7 @@ import (
 
 func TestECSsBreakerFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": atOnce})
+	w := newWorld(t, eager, map[string]scripted.Script{"backend:38": atOnce})
 	s := w.settings("good")
 	s.Tolerate = tolerance(t, "100") // leave it to ECS
 	res := w.release(s)

@@ -78,7 +78,7 @@ func TestStuckDeploymentIsNamedWithItsFailure(t *testing.T) {
 
 func TestSupersededInTheMiddleIsExit6AndUntouched(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {PullTakes: time.Minute}})
 	done := make(chan event.Result, 1)
 	first := w.run(w.settings("good"))
 	go func() { done <- first.Execute(t.Context()) }()

@@ -122,7 +122,7 @@ var fates = map[string]fate{
 // killWorld is the incident with an image of that fate, whatever revision runs it.
 func killWorld(t *testing.T, f fate) *world {
 	t.Helper()
-	w := newWorld(t, incident, nil)
+	w := newWorld(t, eager, nil)
 	good, err := w.server.Images().Resolve("weelo-backend", "good", "linux", "amd64")
 	if err != nil {
 		t.Fatal(err)
@@ -296,14 +296,9 @@ func (w *world) says(when string, res event.Result, exit int, outcome event.Outc
 // whenever, restores the service's settings to the letter.
 func TestTheBackstopBringsBackWhatNobodyWatches(t *testing.T) {
 	t.Parallel()
-	configured := strings.Replace(incident, "    desiredCount: 1\n", `    desiredCount: 1
-    settings:
-      deploymentConfiguration:
-        deploymentCircuitBreaker: {enable: true, rollback: false, thresholdConfiguration: {type: COUNT, value: 2}}
-        alarms: {alarmNames: [errors, latency], enable: true, rollback: false}
-        minimumHealthyPercent: 50
-        maximumPercent: 250
-`, 1)
+	configured := strings.Replace(incident, "deploymentConfiguration: {minimumHealthyPercent: 100, maximumPercent: 200, deploymentCircuitBreaker: {enable: false, rollback: false, thresholdConfiguration: {type: COUNT, value: 50}}}",
+		`deploymentConfiguration: {minimumHealthyPercent: 50, maximumPercent: 250, alarms: {alarmNames: [errors, latency], enable: true, rollback: false},
+      deploymentCircuitBreaker: {enable: true, rollback: false, thresholdConfiguration: {type: COUNT, value: 2}}}`, 1)
 	for name, next := range map[string]func(w *world) event.Result{
 		"watch": func(w *world) event.Result { return w.run(w.bare("watch")).Resume(w.t.Context(), false) },
 		"another release": func(w *world) event.Result {

@@ -81,17 +81,24 @@ taskDefinitions:
   - {family: backend, revision: 37, definition: *v1}
 `
 
+// incident has a circuit breaker that is off, and that would let many tasks fail if a
+// release switches it on: what is tested is the release, however slow the machine.
 const incident = base + `
 services:
   - cluster: weelocluster
     name: backend
     family: backend
     desiredCount: 1
+    settings: {deploymentConfiguration: {minimumHealthyPercent: 100, maximumPercent: 200, deploymentCircuitBreaker: {enable: false, rollback: false, thresholdConfiguration: {type: COUNT, value: 50}}}}
     deployments:
       - {revision: 26, outcome: SUCCESSFUL, createdAt: -80h, digests: {app: v1}}
       - {revision: 27, outcome: SUCCESSFUL, createdAt: -72h, digests: {app: v1}}
       - {revision: 36, outcome: STOPPED, createdAt: -48h, reason: "CannotPullContainerError"}
 `
+
+// eager is the incident with a circuit breaker that soon ends a deployment, where a
+// release has switched it on: what is tested is what becomes of it when nobody watches.
+var eager = strings.Replace(incident, "value: 50", "value: 3", 1)
 
 func newWorld(t *testing.T, yaml string, scripts map[string]scripted.Script) *world {
 	t.Helper()
@@ -452,6 +459,7 @@ services:
     name: backend
     family: backend
     desiredCount: 1
+    settings: {deploymentConfiguration: {minimumHealthyPercent: 100, maximumPercent: 200, deploymentCircuitBreaker: {enable: false, rollback: false, thresholdConfiguration: {type: COUNT, value: 50}}}}
     deployments:
       - {revision: 27, outcome: SUCCESSFUL, createdAt: -72h, digests: {app: v1}}
       - {revision: 36, outcome: STOPPED, createdAt: -48h}

@@ -165,7 +165,7 @@ func TestAnotherReleaseConcludesOneThatDied(t *testing.T) {
 	})
 	t.Run("that ECS rolled back", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, incident, map[string]scripted.Script{"backend:38": {PullTakes: 300 * time.Millisecond, Exits: true, ExitCode: 139}})
+		w := newWorld(t, eager, map[string]scripted.Script{"backend:38": {PullTakes: 300 * time.Millisecond, Exits: true, ExitCode: 139}})
 		w.detached(w.settings("good"))
 		s := w.settings("good")
 		s.RunID, s.Wait = "run2", true

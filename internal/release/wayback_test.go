@@ -227,7 +227,7 @@ func TestGoesBackWithoutTheServiceDeploymentsAPI(t *testing.T) {
 // A deployment that completed because no task was wanted proves nothing.
 func TestADeploymentWithoutTasksIsNoProof(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:36": {PullTakes: time.Minute}, "backend:38": segfault})
 	scale := func(n int32, revision string) {
 		in := &ecs.UpdateServiceInput{Cluster: aws.String(clusterName), Service: aws.String(serviceName), DesiredCount: &n, TaskDefinition: aws.String("backend:" + revision)}
 		if _, err := w.ecs.UpdateService(t.Context(), in); err != nil {
