@@ -32,6 +32,10 @@ func (o *observer) watch(ctx context.Context, stable string, called <-chan time.
 			return times{}, err
 		}
 		if !o.seen.healthy.IsZero() {
+			// Who calls the rollback has seen the dead task, be it before the observer.
+			if o.seen.rollback.Before(o.seen.stopped) {
+				o.seen.stopped = o.seen.rollback
+			}
 			return o.seen, nil
 		}
 		select {
