@@ -60,6 +60,10 @@ type Served struct {
 	Digests        map[string]string
 	At             time.Time
 	How            string // for people: "deployed", "restored by a rollback", "tagged proven"
+	// Refuted is the code with which the release itself concluded that it failed, after
+	// ECS had called it a success: in bake, or by its live checks. Nothing goes back to
+	// that by itself.
+	Refuted string
 }
 
 // Ledger is what is known of a service's past. Attempts are newest first.
@@ -123,16 +127,16 @@ func (l Ledger) Proofs() []Served {
 		known[a.TaskDefinition] = a.Created
 		switch {
 		case a.Succeeded() && a.TaskDefinition != "" && !a.Idle:
-			out = append(out, Served{a.TaskDefinition, a.Digests, a.end(), "deployed"})
+			out = append(out, Served{a.TaskDefinition, a.Digests, a.end(), "deployed", l.refuted(a)})
 		case a.Status == types.ServiceDeploymentStatusRollbackSuccessful && a.WentBackTo != "":
-			out = append(out, Served{a.WentBackTo, a.WentBackToDigests, a.end(), "restored by a rollback"})
+			out = append(out, Served{a.WentBackTo, a.WentBackToDigests, a.end(), "restored by a rollback", ""})
 			known[a.WentBackTo] = a.Created
 		}
 	}
 	for arn, t := range l.Tags {
 		o := t.Outcome
 		if since, ok := known[arn]; o.Kind == Proven && (!ok || since.After(o.At.Add(skew))) {
-			out = append(out, Served{arn, nil, o.At, "tagged proven"})
+			out = append(out, Served{arn, nil, o.At, "tagged proven", ""})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Served) int {

@@ -1,6 +1,9 @@
 package history
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Begun says whether an attempt is the one that the run named on its revision
 // began: the first one of the revision since that run looked. Later ones are
@@ -52,6 +55,15 @@ func (l Ledger) Unconcluded(arn string) bool {
 func (l Ledger) Deployed(arn string) bool {
 	_, ok := l.begun(arn, l.Tags[arn].After)
 	return ok
+}
+
+// refuted is the failure code that the run which began an attempt recorded of it;
+// empty when there is none.
+func (l Ledger) refuted(a Attempt) string {
+	if t := l.Tags[a.TaskDefinition]; t.Outcome.Kind == Failed && t.Outcome.Run == t.Run && l.Begun(a) {
+		return cmp.Or(t.Code, string(Failed))
+	}
+	return ""
 }
 
 // Backstop is a circuit breaker setting that a release left to be restored, and

@@ -1,6 +1,11 @@
 package history
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
 
 // tagged is a ledger whose revision 38 carries tags.
 func tagged(tags map[string]string, attempts ...attempt) Ledger {
@@ -81,5 +86,43 @@ func TestTheNewestReleaseSpeaksOfTheCircuitBreaker(t *testing.T) {
 				t.Errorf("Backstop = %s %q, want that of %q", Revision(got), v, c.want)
 			}
 		})
+	}
+}
+
+// 38 completed, and its release concluded that it failed: in bake, or by its checks.
+func TestWhatItsOwnReleaseFoundFailedIsNoTarget(t *testing.T) {
+	tagged := func(l Ledger) Ledger {
+		l.Tags[arn(38)] = parse(map[string]string{keys.Run: "r38 after 0", keys.Outcome: "failed 2026-02-03T11:04:00Z r38", keys.Code: "CHECK_FAILED"})
+		return l
+	}
+	then := func(more ...attempt) Ledger {
+		return tagged(ledger(append([]attempt{{revision: 27, status: ok}, {revision: 38, status: ok}}, more...)...))
+	}
+	for name, c := range map[string]struct {
+		ledger    Ledger
+		primary   int
+		state     types.DeploymentRolloutState
+		automatic string
+		byHand    string
+	}{
+		"it serves, since nobody wanted a rollback": {then(), 38, completed, "38", "27"},
+		"it crashes":                                     {then(), 38, inProgress, "27", "27"},
+		"a newer one serves":                             {then(attempt{revision: 39, status: ok}), 39, completed, "39", "27"},
+		"a newer one is on its way":                      {then(attempt{revision: 39, status: running}), 39, inProgress, "27", "27"},
+		"the way back from it did not complete":          {then(attempt{revision: 27, status: running}), 27, inProgress, "27", "27"},
+		"somebody deployed it again, and it succeeded":   {then(attempt{revision: 38, status: ok}, attempt{revision: 39, status: running}), 39, inProgress, "38", "38"},
+		"a rollback restored it, which is a proof again": {then(attempt{revision: 39, status: back, back: 38}, attempt{revision: 40, status: running}), 40, inProgress, "38", "38"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := service(c.primary, c.state, 1)
+			a, _ := c.ledger.Automatic(s, time.Time{})
+			b, passed := c.ledger.ByHand(s)
+			if revision(a) != c.automatic || revision(b) != c.byHand {
+				t.Errorf("automatic %s, by hand %s; want %s and %s (%v)", revision(a), revision(b), c.automatic, c.byHand, passed)
+			}
+		})
+	}
+	if l := then(); !l.EverProven(arn(38)) {
+		t.Error("a revision that ECS ever called a success counts as one that never succeeded")
 	}
 }

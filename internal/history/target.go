@@ -47,7 +47,11 @@ func (l Ledger) newest(reject func(Served) string) (*Target, []Passed) {
 	var found *Target
 	proofs := l.Proofs()
 	for _, p := range slices.Backward(proofs) {
-		if why := reject(p); why != "" {
+		why := reject(p)
+		if why == "" && p.Refuted != "" {
+			why = refutation(p)
+		}
+		if why != "" {
 			passed = append(passed, Passed{p.TaskDefinition, why})
 			continue
 		}
@@ -83,13 +87,22 @@ func (l Ledger) ByHand(s types.Service) (*Target, []Passed) {
 			}
 			return ""
 		})
-	case i >= 0 && unfinished(*p):
+	case i >= 0 && unfinished(*p) && stack[i].Refuted == "":
 		return &Target{serving, l.digestsOf(stack[i]), stack[i].At, fmt.Sprintf("it is being deployed again, and was proven before: %s %s", stack[i].How, stack[i].At.UTC().Format(time.RFC3339))}, l.above(serving)
-	case i <= 0:
-		return nil, l.above(serving)
 	}
-	p1 := stack[i-1]
-	return &Target{p1.TaskDefinition, l.digestsOf(p1), p1.At, fmt.Sprintf("proven before %s: %s %s", Name(serving), p1.How, p1.At.UTC().Format(time.RFC3339))}, l.above(serving)
+	passed := l.above(serving)
+	for i--; i >= 0 && stack[i].Refuted != ""; i-- {
+		passed = append(passed, Passed{stack[i].TaskDefinition, refutation(stack[i])})
+	}
+	if i < 0 {
+		return nil, dedupe(passed)
+	}
+	p1 := stack[i]
+	return &Target{p1.TaskDefinition, l.digestsOf(p1), p1.At, fmt.Sprintf("proven before %s: %s %s", Name(serving), p1.How, p1.At.UTC().Format(time.RFC3339))}, dedupe(passed)
+}
+
+func refutation(p Served) string {
+	return fmt.Sprintf("its deployment completed and then failed (%s); name it to deploy it again", p.Refuted)
 }
 
 // ComingBack says whether the deployment in progress goes back: it brings a
