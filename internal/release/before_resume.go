@@ -160,7 +160,7 @@ func (r *Run) interruptBefore(ctx context.Context, f *event.Failure) {
 		f.See("before-tasks that ended well: " + strings.Join(b.ended, ", "))
 		b.keep = true
 	}
-	if !b.started && b.unsure == "" {
+	if !b.started && b.unsure == "" || r.unsure {
 		return
 	}
 	f.See(untouched)

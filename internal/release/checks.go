@@ -75,7 +75,7 @@ func (r *Run) watchOn(ctx context.Context) (_ context.Context, found func() *hea
 		const long = 24 * time.Hour
 		v, err := w.Watch(ctx, r.subject(), health.Policy{Timeout: r.Timeout, Tolerate: r.Tolerate, Bake: long})
 		switch {
-		case ctx.Err() != nil: // the checks were faster
+		case err != nil && ctx.Err() != nil: // the checks were faster
 		case err != nil:
 			r.note("checks", event.Warn, "the deployment could not be watched while the checks were made: "+firstLine(err))
 		case v.Outcome != health.Serving:

@@ -91,7 +91,13 @@ func (r *Run) stop(ctx context.Context) bool {
 	_, err := r.ECS.StopServiceDeployment(ctx, &ecs.StopServiceDeploymentInput{
 		ServiceDeploymentArn: &r.deployed.ServiceDeployment, StopType: types.StopServiceDeploymentStopTypeRollback,
 	}, once)
-	if err != nil && !r.stopped(ctx) {
+	if err != nil {
+		going, known := r.stopped(ctx)
+		if r.unsure = !answered(err) && !known; going {
+			err = nil
+		}
+	}
+	if err != nil {
 		r.note(r.backStage(), event.Info, fmt.Sprintf("ECS does not roll the deployment back itself (%s): deploying %s instead", reason(err), history.Name(r.goal.TaskDefinition)))
 		return false
 	}
@@ -99,17 +105,18 @@ func (r *Run) stop(ctx context.Context) bool {
 	return true
 }
 
-// stopped says whether ECS is rolling our service deployment back, or has.
-func (r *Run) stopped(ctx context.Context) bool {
+// stopped says whether ECS is rolling our service deployment back, or has, and
+// whether that could be learnt.
+func (r *Run) stopped(ctx context.Context) (going, known bool) {
 	out, err := r.ECS.DescribeServiceDeployments(ctx, &ecs.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{r.deployed.ServiceDeployment}})
 	if err != nil || len(out.ServiceDeployments) == 0 {
-		return false
+		return false, false
 	}
 	switch out.ServiceDeployments[0].Status {
 	case types.ServiceDeploymentStatusRollbackRequested, types.ServiceDeploymentStatusRollbackInProgress, types.ServiceDeploymentStatusRollbackSuccessful:
-		return true
+		return true, true
 	}
-	return false
+	return false, true
 }
 
 // deployGoal reads the service again and sends it to the target.

@@ -57,15 +57,19 @@ func (r *Run) interrupt(ctx context.Context) {
 	if r.deployed == nil {
 		r.interruptBefore(ctx, f)
 		r.dropUnused(ctx)
-		if r.unsure {
+		switch {
+		case r.unsure && r.back != nil:
+			r.leaveRollback(f)
+		case r.unsure:
 			f.See("UpdateService was sent and not answered: the deployment may begin all the same").Try(r.command("watch"), r.command("status"))
-		} else {
+		default:
 			f.See("nothing was deployed")
 		}
-		if r.pre.service.ServiceName != nil {
-			r.result.Serving, r.result.ServingNow = ServingARN(r.pre.service), Serves(r.pre.service)
-		}
+		r.servesStill(ctx, stage)
 		return
+	}
+	if found := r.found(); found != nil {
+		f.See("it had failed: " + found.Error())
 	}
 	if r.Rehearsal {
 		f.See("the rehearsal ended; its sandbox is removed")
@@ -90,10 +94,22 @@ func (r *Run) interrupt(ctx context.Context) {
 	r.serving(free)
 }
 
+// found is the failure that was found before the signal came; nil when there is none.
+func (r *Run) found() *event.Failure {
+	if r.verdict == nil || r.verdict.Outcome == health.Serving || r.verdict.Outcome == health.Superseded {
+		return nil
+	}
+	return r.verdict.Failure
+}
+
 // mayGoBack says whether there is a way back, and whether it may be taken.
 func (r *Run) mayGoBack() bool { return r.goal != nil && !r.NoRollback && !r.NeverRollBack }
 
 func (r *Run) detach(f *event.Failure) {
+	if r.unsure { // the call that goes back was sent
+		r.leaveRollback(f)
+		return
+	}
 	f.See(fmt.Sprintf("the deployment of %s goes on in ECS, and nobody watches it", history.Name(r.deployed.TaskDefinition))).
 		Try(r.command("watch"), r.command("rollback"))
 }
@@ -123,9 +139,11 @@ func (r *Run) rollBackNow(parent context.Context, f *event.Failure) {
 		case <-ctx.Done():
 		}
 	}()
-	r.verdict = &health.Verdict{Outcome: health.Failing, Failure: f}
-	if s, err := r.site().Read(ctx); err == nil {
-		r.verdict.Completed = r.oursCompleted(s)
+	if r.found() == nil {
+		r.verdict = &health.Verdict{Outcome: health.Failing, Failure: f}
+		if s, err := r.site().Read(ctx); err == nil {
+			r.verdict.Completed = r.oursCompleted(s)
+		}
 	}
 	_, err := r.failed(ctx)
 	switch {
@@ -148,7 +166,8 @@ func (r *Run) leaveRollback(f *event.Failure) {
 }
 
 // oneCallBack is a cancelled CI step: our deployment is taken back by one call
-// while it is in progress, and left alone once it completed.
+// while it is in progress, and left alone once it completed, unless it has failed its
+// checks or in bake since.
 func (r *Run) oneCallBack(ctx context.Context, f *event.Failure) {
 	name := history.Name(r.deployed.TaskDefinition)
 	s, err := r.site().Read(ctx)
@@ -159,7 +178,7 @@ func (r *Run) oneCallBack(ctx context.Context, f *event.Failure) {
 	case err != nil:
 		f.See("the service could not be read: "+firstLine(err)).Try(r.command("status"), r.command("rollback"))
 		return
-	case r.oursCompleted(s):
+	case r.found() == nil && r.oursCompleted(s):
 		f.See(name + " completed its deployment and serves; it was not watched to the end").Try(r.command("watch"))
 		return
 	case !r.mayGoBack():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 )
@@ -67,6 +68,8 @@ func (r *Run) run(ctx context.Context, stages []stage) {
 		err := r.one(ctx, i, len(stages), st)
 		switch {
 		case err == nil:
+		case r.result.Outcome != "": // it was brought to an end: a signal that came meanwhile changes nothing
+			failed = true
 		case interrupted(ctx):
 			r.interrupt(ctx)
 			return
@@ -98,7 +101,7 @@ func (r *Run) one(ctx context.Context, i, total int, st stage) error {
 		return nil
 	case err == nil:
 		r.end(i, total, st, event.Done, detail, took, true)
-	case interrupted(ctx):
+	case interrupted(ctx) && r.result.Outcome == "":
 		r.end(i, total, st, event.Interrupted, "", took, true)
 	default:
 		r.end(i, total, st, event.Failed, firstLine(err), took, true)
@@ -125,9 +128,27 @@ func (r *Run) refuse(ctx context.Context, stage string, err error) {
 	r.dropUnused(ctx)
 	Refuse(&r.result, stage, err)
 	r.stoppedAfterBefore()
-	if r.pre.service.ServiceName != nil {
-		r.result.ServingNow, r.result.Serving = Serves(r.pre.service), ServingARN(r.pre.service)
+	r.servesStill(ctx, stage)
+}
+
+// servesStill reads what serves into the result of a run that deployed nothing. What
+// preflight saw may be as old as a build takes.
+func (r *Run) servesStill(ctx context.Context, stage string) {
+	s := r.pre.service
+	if s.ServiceName == nil {
+		return
 	}
+	as := ""
+	if stage != "preflight" && stage != "attach" {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if now, err := r.site().Read(ctx); err == nil {
+			s = now
+		} else {
+			as = " (as preflight saw it; it cannot be read now)"
+		}
+	}
+	r.result.Serving, r.result.ServingNow = ServingARN(s), Serves(s)+as
 }
 
 // leaveUnsure ends a run whose one call that changes the service was sent, and of

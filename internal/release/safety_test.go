@@ -1,0 +1,137 @@
+package release_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"github.com/weelo/weelo-deploy/internal/check"
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/history"
+	"github.com/weelo/weelo-deploy/internal/release"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
+)
+
+// What failed its checks must not be left because ECS calls it COMPLETED.
+func TestCancelledJobStillGoesBackFromWhatFailedItsChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, nil)
+	l := newLive(w, broken("38"))
+	ctx := w.interruptAt("checks", event.Failed, sigterm)
+	w.wantInterrupted(w.run(w.checked(check.HTTP{Name: "health", URL: l.URL})).Execute(ctx), 143, "the rollback to backend:27 was started")
+}
+
+func TestInterruptedRunSaysWhatWasFoundBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, nil)
+	l := newLive(w, broken("38"))
+	s := w.checked(check.HTTP{Name: "health", URL: l.URL})
+	s.OnInterrupt = release.InterruptDetach
+	w.wantInterrupted(w.run(s).Execute(w.interruptAt("checks", event.Failed, sigterm)), 143, "it had failed: check health: status 500")
+}
+
+// A signal that comes when all is decided and only the records are being written
+// changes nothing of how the run ended.
+func TestLateSignalDoesNotChangeHowTheRunEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
+	s := w.settings("good")
+	s.NoRollback = true
+	w.fault(`{"when":"TagResource","delay":"300ms"}`)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	done := make(chan event.Result)
+	go func() { done <- w.run(s).Execute(ctx) }()
+	w.untilCalled("TagResource")
+	cancel(sigterm)
+	if res := <-done; res.ExitCode != 5 || res.Failure.Code != "EXIT_139_SIGSEGV" {
+		t.Errorf("exit %d, %v\n%s", res.ExitCode, res.Failure, w.story())
+	}
+}
+
+func TestRefusalAfterABuildSaysWhatServesNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, nil)
+	somebody := false
+	w.onEvent = func(r event.Record) {
+		s, ok := r.Event.(event.Stage)
+		if !ok || s.Name != "register" || s.Status != event.Done || somebody {
+			return
+		}
+		somebody = true
+		_, err := w.ecs.UpdateService(context.Background(), &ecs.UpdateServiceInput{Cluster: aws.String(clusterName), Service: aws.String(serviceName), TaskDefinition: aws.String("backend:26")})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	res := w.release(w.settings("good"))
+	if res.ExitCode != 4 || res.Failure.Code != event.CodeChanged || !strings.Contains(res.ServingNow, "backend:26 is deploying") {
+		t.Errorf("exit %d, %v, serves now: %q", res.ExitCode, res.Failure, res.ServingNow)
+	}
+}
+
+func TestInterruptWithUpdateServiceUnansweredDoesNotSayThatNothingWasTouched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"$ migrate up": exits(0)})
+	s := w.withBefore(migrate)
+	w.fault(`{"when":"UpdateService","hang":true}`)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	done := make(chan event.Result)
+	go func() { done <- w.run(s).Execute(ctx) }()
+	w.untilCalled("UpdateService")
+	cancel(sigterm)
+	res := <-done
+	w.wantInterrupted(res, 143, "the deployment may begin all the same")
+	if text := strings.Join(res.Failure.Evidence, "\n"); strings.Contains(text, "not touched") || strings.Contains(strings.Join(res.Failure.Hints, "\n"), "release again") {
+		t.Errorf("it says %q", text)
+	}
+}
+
+func TestInterruptedRollbackByHandWhoseCallWasNotAnsweredIsUnsure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
+	w.run(detached(w)).Execute(w.interruptAt("deploy", event.Done, sighup))
+	w.onEvent = nil
+	w.fault(`{"when":"StopServiceDeployment","hang":true}`)
+	s := w.settings("")
+	s.Command, s.Image = "rollback", ""
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	done := make(chan event.Result)
+	go func() { done <- w.run(s).Rollback(ctx, "", false) }()
+	w.untilCalled("StopServiceDeployment")
+	cancel(sigint)
+	w.wantInterrupted(<-done, 130, "whether the rollback to backend:27 began is not known")
+}
+
+func detached(w *world) release.Settings {
+	s := w.settings("good")
+	s.OnInterrupt = release.InterruptDetach
+	return s
+}
+
+// 38 completed, failed its checks, and stayed because nobody wanted a rollback. ECS
+// calls it a success; we know better.
+func TestRollbackByHandPassesOverWhatFailedItsChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, nil)
+	l := newLive(w, broken("38"))
+	s := w.checked(check.HTTP{Name: "health", URL: l.URL})
+	s.NoRollback = true
+	w.want(w.release(s), 5, event.FailedRun, "CHECK_FAILED", "38")
+	next := w.settings("good")
+	next.RunID, next.Environment = "run2", map[string]string{"A": "b"}
+	w.want(w.release(next), 0, event.Released, "", "39")
+	by := w.settings("")
+	by.Command, by.Image, by.RunID = "rollback", "", ""
+	res := w.run(by).Rollback(t.Context(), "", false)
+	w.want(res, 0, event.RolledBack, "", "27")
+	w.wantTag("38", history.Failed, "CHECK_FAILED")
+	if !strings.Contains(w.story(), "passed over backend:38: its deployment completed and then failed (CHECK_FAILED)") {
+		t.Error(w.story())
+	}
+}
