@@ -22,6 +22,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox"
 	"github.com/weelo/weelo-deploy/internal/sandbox/dockerruntime"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
+	"github.com/weelo/weelo-deploy/internal/sandbox/shellenv"
 )
 
 type sandboxFlags struct {
@@ -40,19 +41,25 @@ leaves no container, network or image behind.
 
 AWS's waiting times are divided by --speed; what a real process must meet
 (stop timeouts, health check timeouts) is not.`,
-		Example: `  weelo-deploy sandbox --region ap-south-1 --seed examples/incident/stuck.yaml --env-file env &
+		Example: `  weelo-deploy sandbox up            # in the background; sandbox down ends it
+  weelo-deploy sandbox --region ap-south-1 --seed examples/incident/stuck.yaml --env-file env &
   until [ -s env ]; do sleep 0.1; done; . ./env; aws ecs list-services --cluster weelocluster
   weelo-deploy sandbox fault '{"when":"UpdateService","error":"AccessDeniedException"}'`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSandbox(cmd.Context(), &f) },
 	}
+	f.add(cmd)
+	cmd.AddCommand(newSandboxUpCommand(a), newSandboxServeCommand(a), newSandboxDownCommand(a), newSandboxStatusCommand(a), newSandboxEnvCommand(a),
+		newSandboxExecCommand(a), newSandboxFaultCommand(a), newSandboxCleanCommand(a))
+	return cmd
+}
+
+func (f *sandboxFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&f.listen, "listen", "127.0.0.1:8477", "loopback `ADDRESS:PORT`; port 0 takes a free one")
+	p.StringVar(&f.listen, "listen", sandbox.DefaultListen, "loopback `ADDRESS:PORT`; port 0 takes a free one")
 	p.StringVar(&f.seed, "seed", "", "history to begin with, from `FILE`")
 	p.StringVar(&f.account, "account", "000000000000", "account `ID` to be")
 	p.StringVar(&f.envFile, "env-file", "", "also write the environment to `FILE`")
 	p.Float64Var(&f.speed, "speed", 20, "divide AWS's waiting times by `N`")
-	cmd.AddCommand(newSandboxFaultCommand(a), newSandboxCleanCommand(a))
-	return cmd
 }
 
 func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
@@ -60,28 +67,47 @@ func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.envFile != "" { // who waits for it must not read the last sandbox's
-		if err := os.Remove(f.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return s.refuse(event.Fail(event.CodeUsage, "the environment cannot be written").Because(err))
-		}
+	if err := f.forgetEnvironment(); err != nil {
+		return s.refuse(err)
 	}
-	server, closing, err := a.startSandbox(ctx, f)
+	server, closing, err := a.startSandbox(ctx, f, "", "weelo-deploy sandbox")
 	if err != nil {
 		return s.refuse(interruptOr(ctx, err))
 	}
 	defer a.closeSandbox(closing)
-	text := exports(server.Env())
-	if f.envFile != "" {
-		if err := writeAtomically(f.envFile, text); err != nil {
-			return s.refuse(event.Fail(event.CodeUsage, "the environment cannot be written").Because(err))
-		}
-	}
-	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return s.refuse(fmt.Errorf("write the environment: %w", err))
+	if err := a.giveEnvironment(f, server.Env()); err != nil {
+		return s.refuse(err)
 	}
 	fmt.Fprintf(a.stderr, "sandbox: listening on %s, speed %g; Ctrl-C ends it and cleans up\n", server.URL(), f.speed)
 	<-ctx.Done()
 	fmt.Fprintln(a.stderr, "sandbox: cleaning up")
+	return nil
+}
+
+// forgetEnvironment removes the file of the last sandbox, which who waits for this
+// one's must not read.
+func (f *sandboxFlags) forgetEnvironment() error {
+	if f.envFile == "" {
+		return nil
+	}
+	if err := os.Remove(f.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return event.Fail(event.CodeUsage, "the environment cannot be written").Because(err)
+	}
+	return nil
+}
+
+// giveEnvironment prints what to export, and writes it to the file that was asked
+// for.
+func (a *app) giveEnvironment(f *sandboxFlags, env []string) error {
+	text := shellenv.Script(shellenv.POSIX, env, nil)
+	if f.envFile != "" {
+		if err := writeAtomically(f.envFile, text); err != nil {
+			return event.Fail(event.CodeUsage, "the environment cannot be written").Because(err)
+		}
+	}
+	if _, err := io.WriteString(a.stdout, text); err != nil {
+		return fmt.Errorf("write the environment: %w", err)
+	}
 	return nil
 }
 
@@ -92,10 +118,11 @@ func (a *app) closeSandbox(closing func() error) {
 	}
 }
 
-// startSandbox opens the engine and starts a server on it. closing ends both and
-// leaves nothing behind.
-func (a *app) startSandbox(ctx context.Context, f *sandboxFlags) (*sandbox.Server, func() error, error) {
-	cfg := sandbox.Config{Listen: f.listen, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+// startSandbox opens the engine and starts a server on it, with its registry in
+// dir, which is a temporary folder when it is empty. closing ends both and leaves
+// nothing behind but dir. command is what would start another.
+func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, dir, command string) (*sandbox.Server, func() error, error) {
+	cfg := sandbox.Config{Listen: f.listen, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed, Dir: dir}
 	if f.speed <= 0 {
 		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("--speed is a number above zero, not %g", f.speed))
 	}
@@ -106,7 +133,11 @@ func (a *app) startSandbox(ctx context.Context, f *sandboxFlags) (*sandbox.Serve
 		}
 		cfg.Seed = sd
 	}
-	return startServer(ctx, cfg)
+	server, closing, err := startServer(ctx, cfg)
+	if err != nil {
+		return nil, nil, listenFailure(err, f.listen, command)
+	}
+	return server, closing, nil
 }
 
 func (a *app) sandboxRegion() string {
@@ -145,25 +176,26 @@ func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func
 	cfg.Runtime, cfg.PushImage = rt, pusher(e)
 	server, err := sandbox.Start(ctx, cfg) // closes the runtime when it fails
 	if err != nil {
-		return nil, nil, errors.Join(listenFailure(err, cfg.Listen), e.Close())
+		return nil, nil, errors.Join(err, e.Close())
 	}
 	return server, func() error { return errors.Join(server.Close(), e.Close()) }, nil
 }
 
 // listenFailure says what to do about an address that cannot be listened on.
-func listenFailure(err error, listen string) error {
+func listenFailure(err error, listen, command string) error {
+	free := command + " --listen 127.0.0.1:0"
 	var bad *net.AddrError // the address has no port, or too much
 	switch {
 	case errors.Is(err, sandbox.ErrPortTaken):
 		return event.Fail(event.CodePortTaken, "the sandbox cannot listen on "+listen+": the address is taken").
 			Hint("another sandbox may be running; choose another port").
-			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+			Try(free)
 	case errors.Is(err, sandbox.ErrNotLoopback):
 		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen+": it is open to everybody who reaches it, and listens on 127.0.0.1 only").
-			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+			Try(free)
 	case errors.As(err, &bad):
 		return event.Fail(event.CodeUsage, "--listen wants ADDRESS:PORT, not "+listen).
-			Try("weelo-deploy sandbox --listen 127.0.0.1:0")
+			Try(free)
 	}
 	return err
 }
@@ -182,16 +214,6 @@ func pusher(e *engine.Engine) func(context.Context, sandbox.ImagePush) error {
 		_, err = e.Push(ctx, p.To, engine.Auth{Username: p.Username, Password: p.Password}, func(engine.PushProgress) {})
 		return err
 	}
-}
-
-// exports writes an environment as lines for a POSIX shell.
-func exports(env []string) string {
-	var b strings.Builder
-	for _, kv := range env {
-		k, v, _ := strings.Cut(kv, "=")
-		fmt.Fprintf(&b, "export %s=%s\n", k, "'"+strings.ReplaceAll(v, "'", `'\''`)+"'")
-	}
-	return b.String()
 }
 
 // writeAtomically makes sure that who waits for the file never sees half of it.

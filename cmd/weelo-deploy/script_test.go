@@ -29,6 +29,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/output/outputtest"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/sandbox"
+	"github.com/weelo/weelo-deploy/internal/sandbox/background"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
 	"github.com/weelo/weelo-deploy/internal/sandbox/tinyelf"
 )
@@ -88,8 +89,18 @@ func setupScript(env *testscript.Env) error {
 			env.Setenv(k, v)
 		}
 	}
+	env.Defer(func() { endBackground(filepath.Join(home, ".cache")) })
 	env.Values[serverKey{}], env.Values[worldKey{}] = &scriptSandbox{}, newWorld()
 	return os.WriteFile(filepath.Join(home, "gitconfig"), []byte("[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n"), 0o600)
+}
+
+// endBackground ends what a script that failed has left in the background.
+func endBackground(cache string) {
+	h := background.Home(filepath.Join(cache, "weelo-deploy", "background"))
+	all, _ := h.List()
+	for _, b := range all {
+		_ = h.End(context.Background(), b.Name, 20*time.Second)
+	}
 }
 
 // scriptSandbox is the sandbox of one script.

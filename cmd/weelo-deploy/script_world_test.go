@@ -164,7 +164,7 @@ func cmdGoBuild(ts *testscript.TestScript, neg bool, args []string) {
 // have started left nothing in the engine, no lock file, and no image with the
 // label.
 func cmdLeftovers(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 1 {
+	if len(args) > 1 {
 		ts.Fatalf("usage: leftovers [LABEL]")
 	}
 	e, err := engine.Open(engine.Options{})
@@ -210,8 +210,8 @@ func cmdLeftovers(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	locks, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "weelo-deploy", "sandboxes", "*"))
 	ts.Check(err)
-	if left = append(left, locks...); len(left) > 0 {
-		ts.Fatalf("left behind: %s", strings.Join(left, ", "))
+	if left = append(left, locks...); (len(left) > 0) != neg {
+		ts.Fatalf("left behind: %q", left)
 	}
 }
 

@@ -92,6 +92,9 @@ func SecretVariables(environ []string) []string {
 	var out []string
 	for _, kv := range environ {
 		name, v, _ := strings.Cut(kv, "=")
+		if name == "PWD" || name == "OLDPWD" { // a shell's folders, and no passwords
+			continue
+		}
 		if v != "" && redact.SecretName(name) && !plainValue.MatchString(v) {
 			out = append(out, v)
 		}

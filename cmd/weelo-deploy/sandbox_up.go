@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/sandbox/background"
+)
+
+// defaultSandbox is the name of a sandbox in the background that none is given.
+const defaultSandbox = "default"
+
+// endPatience is how long a sandbox may take to clean up: a little more than it
+// gives its tasks.
+const endPatience = 75 * time.Second
+
+type upFlags struct {
+	sandboxFlags
+	name string
+}
+
+func newSandboxUpCommand(a *app) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use: "up", Short: "Start a sandbox in the background", Args: noArgs,
+		Long: `up starts a sandbox that outlives this command and its terminal, waits until it
+answers, and prints what sandbox prints. Several run at once under different
+names; one with another name than "default" takes a free port unless --listen
+says which. When one of the name runs already, up prints its environment. What a killed one
+has left is removed first.`,
+		Example: `  weelo-deploy sandbox up --region ap-south-1 --seed examples/incident/stuck.yaml
+  weelo-deploy sandbox exec -- aws ecs list-services --cluster weelocluster
+  weelo-deploy sandbox up --name second
+  weelo-deploy sandbox down --all`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.name != defaultSandbox && !cmd.Flags().Changed("listen") {
+				f.listen = "127.0.0.1:0"
+			}
+			return a.sandboxUp(cmd.Context(), &f)
+		},
+	}
+	f.add(cmd)
+	a.nameFlag(cmd, &f.name)
+	return cmd
+}
+
+// nameFlag lets a command be about one of several sandboxes.
+func (a *app) nameFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "name", defaultSandbox, "`NAME` of the sandbox")
+	_ = cmd.RegisterFlagCompletionFunc("name", completes(func(context.Context) []string { // the flag is there
+		var names []string
+		if home, err := background.DefaultHome(); err == nil {
+			all, _ := home.List() // a shell has no place for an error
+			for _, b := range all {
+				names = append(names, b.Name)
+			}
+		}
+		return names
+	}))
+}
+
+// sandboxHome finds the sandboxes in the background, and refuses a name that none
+// can have.
+func sandboxHome(name string) (background.Home, error) {
+	if !background.ValidName(name) {
+		return "", event.Fail(event.CodeUsage, fmt.Sprintf("--name is up to 32 small letters, digits and hyphens, not %q", name))
+	}
+	return background.DefaultHome()
+}
+
+func (a *app) sandboxUp(ctx context.Context, f *upFlags) error {
+	s, err := a.begin("sandbox up")
+	if err != nil {
+		return err
+	}
+	home, err := sandboxHome(f.name)
+	if err == nil {
+		err = f.forgetEnvironment()
+	}
+	if err != nil {
+		return s.refuse(err)
+	}
+	release, err := home.Reserve(ctx)
+	if err != nil {
+		return s.refuse(interruptOr(ctx, err))
+	}
+	defer release()
+	b, how, err := a.findOrStart(ctx, home, f)
+	var said exit
+	switch {
+	case errors.As(err, &said):
+		return said
+	case err != nil:
+		return s.refuse(interruptOr(ctx, err))
+	}
+	if err := a.giveEnvironment(&f.sandboxFlags, b.Env); err != nil {
+		return s.refuse(err)
+	}
+	fmt.Fprintf(a.stderr, "sandbox %s: %s on %s, process %d; weelo-deploy sandbox down%s ends it and cleans up\n", b.Name, how, b.URL, b.PID, nameArgument(b.Name))
+	return nil
+}
+
+// nameArgument is what a command about this sandbox says besides.
+func nameArgument(name string) string {
+	if name == defaultSandbox {
+		return ""
+	}
+	return " --name " + name
+}
+
+// findOrStart gives the sandbox that runs, when need be after waiting for one that
+// is being started by a process that is gone, or a new one.
+func (a *app) findOrStart(ctx context.Context, home background.Home, f *upFlags) (background.Sandbox, string, error) {
+	every := time.NewTicker(20 * time.Millisecond)
+	defer every.Stop()
+	for {
+		b, err := home.Look(f.name)
+		switch {
+		case err != nil:
+			return b, "", err
+		case b.State == background.Running:
+			return b, "runs already, flags are for a new one; it listens", nil
+		case b.State != background.Starting:
+			b, err = a.startInBackground(ctx, home, f)
+			return b, "listening", err
+		}
+		select {
+		case <-ctx.Done():
+			return b, "", context.Cause(ctx)
+		case <-every.C:
+		}
+	}
+}
+
+func (a *app) startInBackground(ctx context.Context, home background.Home, f *upFlags) (background.Sandbox, error) {
+	if err := home.Remove(f.name); err != nil {
+		return background.Sandbox{}, fmt.Errorf("remove what the last sandbox %s has left: %w", f.name, err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return background.Sandbox{}, err
+	}
+	args, err := a.serveArguments(f)
+	if err != nil {
+		return background.Sandbox{}, err
+	}
+	p, err := home.Begin(f.name, os.Args[0], program, args, a.environ())
+	if err != nil {
+		return background.Sandbox{}, err
+	}
+	b, err := p.Await(ctx)
+	if err == nil {
+		return b, nil
+	}
+	if errors.Is(err, background.ErrEnded) {
+		err = a.relay(p)
+	} else {
+		p.Stop(endPatience)
+	}
+	return b, errors.Join(err, home.Remove(f.name))
+}
+
+// serveArguments are those of the process in the background. It works in another
+// folder, so the seed's path is made absolute.
+func (a *app) serveArguments(f *upFlags) ([]string, error) {
+	args := []string{"sandbox", "serve", "--name", f.name, "--listen", f.listen, "--account", f.account, "--region", a.sandboxRegion(),
+		"--speed", strconv.FormatFloat(f.speed, 'g', -1, 64)}
+	if f.seed != "" {
+		seed, err := filepath.Abs(f.seed)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--seed", seed)
+	}
+	if mode := a.outputMode(); mode != "" {
+		args = append(args, "--output", mode)
+	}
+	return args, nil
+}
+
+// relay prints what a process has said that could not become a sandbox, and ends as
+// it did.
+func (a *app) relay(p *background.Process) error {
+	code, stdout, stderr, err := p.Said()
+	if err != nil {
+		return err
+	}
+	if code <= 0 { // killed, or it ended well without having been a sandbox
+		return fmt.Errorf("the process of the sandbox has ended: %s", stderr)
+	}
+	if _, err := a.stdout.Write(stdout); err != nil {
+		return err
+	}
+	_, _ = a.stderr.Write(stderr) // there is no other place to say that it fails
+	return exit(code)
+}
+
+// newSandboxServeCommand is the process in the background. It is up's alone.
+func newSandboxServeCommand(a *app) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Be the sandbox that up has started", Args: noArgs, Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.sandboxServe(cmd.Context(), &f) },
+	}
+	f.add(cmd)
+	a.nameFlag(cmd, &f.name)
+	return cmd
+}
+
+func (a *app) sandboxServe(ctx context.Context, f *upFlags) error {
+	s, err := a.begin("sandbox up")
+	if err != nil {
+		return err
+	}
+	home, err := sandboxHome(f.name)
+	if err != nil {
+		return s.refuse(err)
+	}
+	place, err := home.Take(ctx, f.name)
+	if err != nil {
+		return s.refuse(interruptOr(ctx, err))
+	}
+	r := background.Record{PID: os.Getpid(), Started: a.now(), Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+	if err := place.Write(r); err != nil {
+		return s.refuse(errors.Join(err, place.Leave(true)))
+	}
+	server, closing, err := a.startSandbox(ctx, &f.sandboxFlags, place.Registry(), "weelo-deploy sandbox up"+nameArgument(f.name))
+	if err != nil {
+		return s.refuse(errors.Join(interruptOr(ctx, err), place.Leave(true)))
+	}
+	r.URL, r.Env = server.URL(), server.Env()
+	if err := place.Write(r); err != nil {
+		return s.refuse(errors.Join(err, closing(), place.Leave(true)))
+	}
+	fmt.Fprintf(a.stderr, "sandbox: listening on %s, speed %g\n", server.URL(), f.speed)
+	<-ctx.Done()
+	fmt.Fprintf(a.stderr, "sandbox: cleaning up: %v\n", context.Cause(ctx))
+	err = closing()
+	if err = errors.Join(err, place.Leave(err == nil)); err != nil {
+		fmt.Fprintf(a.stderr, "sandbox: cleaning up: %v\n", err)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package background
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// takeTime is how long a sandbox tries to get its lock: somebody who looks
+// whether it lives holds it for a moment.
+const takeTime = 5 * time.Second
+
+// Place is a sandbox's folder in the hands of its own process.
+type Place struct {
+	home Home
+	name string
+	lock *flock.Flock
+}
+
+// Take says that this process is the sandbox of the name, until it leaves or
+// dies.
+func (h Home) Take(ctx context.Context, name string) (*Place, error) {
+	if err := os.MkdirAll(h.folder(name), 0o700); err != nil {
+		return nil, err
+	}
+	l := flock.New(h.file(name, lockFile), flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDWR))
+	try, cancel := context.WithTimeout(ctx, takeTime)
+	defer cancel()
+	if _, err := l.TryLockContext(try, tick); err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("another process is the sandbox %s", name)
+		}
+		return nil, fmt.Errorf("lock %s: %w", l.Path(), err)
+	}
+	p := &Place{home: h, name: name, lock: l}
+	if err := p.clear(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return p, nil
+}
+
+// clear removes what an earlier sandbox of the name left.
+func (p *Place) clear() error {
+	err := os.Remove(p.home.file(p.name, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(p.Registry()))
+}
+
+// Registry is the folder for the sandbox's registry.
+func (p *Place) Registry() string { return p.home.file(p.name, registry) }
+
+// Write replaces the record.
+func (p *Place) Write(r Record) error {
+	r.Name = p.name
+	raw, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(p.home.file(p.name, recordFile), append(raw, '\n'))
+}
+
+// Leave removes the registry and gives the lock back. The record stays when
+// something else is left that has to be removed.
+func (p *Place) Leave(clean bool) error {
+	err := os.RemoveAll(p.Registry())
+	if clean && err == nil {
+		err = p.clear()
+	}
+	return errors.Join(err, p.lock.Close())
+}
+
+// replace writes a file so that nobody ever sees half of it, not even after the
+// machine has lost its power.
+func replace(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
