@@ -70,7 +70,7 @@ func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
 	if err := f.forgetEnvironment(); err != nil {
 		return s.refuse(err)
 	}
-	server, closing, err := a.startSandbox(ctx, f, "", "weelo-deploy sandbox")
+	server, closing, err := a.startSandbox(ctx, f, "weelo-deploy sandbox")
 	if err != nil {
 		return s.refuse(interruptOr(ctx, err))
 	}
@@ -118,11 +118,10 @@ func (a *app) closeSandbox(closing func() error) {
 	}
 }
 
-// startSandbox opens the engine and starts a server on it, with its registry in
-// dir, which is a temporary folder when it is empty. closing ends both and leaves
-// nothing behind but dir. command is what would start another.
-func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, dir, command string) (*sandbox.Server, func() error, error) {
-	cfg := sandbox.Config{Listen: f.listen, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed, Dir: dir}
+// startSandbox opens the engine and starts a server on it. closing ends both and
+// leaves nothing behind. command is what would start another.
+func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string) (*sandbox.Server, func() error, error) {
+	cfg := sandbox.Config{Listen: f.listen, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
 	if f.speed <= 0 {
 		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("--speed is a number above zero, not %g", f.speed))
 	}
@@ -160,7 +159,8 @@ func seedFailure(err error) error {
 	return event.Fail(event.CodeConfig, err.Error())
 }
 
-// startServer starts a sandbox whose tasks are containers on the local engine.
+// startServer starts a sandbox whose tasks are containers on the local engine. Its
+// registry is in the runtime's folder, which goes with it, also after a kill.
 func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func() error, error) {
 	e, err := openEngine("")
 	if err != nil {
@@ -172,6 +172,9 @@ func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func
 	rt, err := dockerruntime.Open(ctx, e, dockerruntime.Options{})
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the sandbox's engine: %w", err), e.Close())
+	}
+	if cfg.Dir, err = rt.Folder(); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make a folder for the sandbox: %w", err), rt.Close(ctx), e.Close())
 	}
 	cfg.Runtime, cfg.PushImage = rt, pusher(e)
 	server, err := sandbox.Start(ctx, cfg) // closes the runtime when it fails

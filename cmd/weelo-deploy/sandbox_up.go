@@ -232,7 +232,7 @@ func (a *app) sandboxServe(ctx context.Context, f *upFlags) error {
 	if err := place.Write(r); err != nil {
 		return s.refuse(errors.Join(err, place.Leave(true)))
 	}
-	server, closing, err := a.startSandbox(ctx, &f.sandboxFlags, place.Registry(), "weelo-deploy sandbox up"+nameArgument(f.name))
+	server, closing, err := a.startSandbox(ctx, &f.sandboxFlags, "weelo-deploy sandbox up"+nameArgument(f.name))
 	if err != nil {
 		return s.refuse(errors.Join(interruptOr(ctx, err), place.Leave(true)))
 	}

@@ -48,7 +48,7 @@ func play(act string, home background.Home, name string) int {
 	if act != "starting" {
 		r.URL = "http://127.0.0.1:1"
 	}
-	if err := errors.Join(os.Mkdir(place.Registry(), 0o700), place.Write(r)); err != nil {
+	if err := place.Write(r); err != nil {
 		return 1
 	}
 	for {
@@ -120,10 +120,8 @@ func TestSandbox_livesInASessionOfItsOwnUntilItIsEnded(t *testing.T) {
 	if got := state(t, home, "one"); got != background.Absent {
 		t.Errorf("after its end it is %q", got)
 	}
-	for _, left := range []string{"record.json", "registry"} {
-		if _, err := os.Stat(filepath.Join(string(home), "one", left)); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is left: %v", left, err)
-		}
+	if _, err := os.Stat(filepath.Join(string(home), "one", "record.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the record is left: %v", err)
 	}
 }
 
@@ -274,7 +272,7 @@ func TestHome_isTheUsersAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Mkdir(place.Registry(), 0o700), place.Write(background.Record{PID: 7}), place.Write(background.Record{PID: 8})); err != nil {
+	if err := errors.Join(place.Write(background.Record{PID: 7}), place.Write(background.Record{PID: 8})); err != nil {
 		t.Fatal(err)
 	}
 	modes := map[string]string{}
@@ -285,7 +283,7 @@ func TestHome_isTheUsersAlone(t *testing.T) {
 		}
 		return err
 	})
-	want := map[string]string{".": "drwx------", ".lock": "-rw-------", "one": "drwx------", "one/lock": "-rw-------", "one/record.json": "-rw-------", "one/registry": "drwx------"}
+	want := map[string]string{".": "drwx------", ".lock": "-rw-------", "one": "drwx------", "one/lock": "-rw-------", "one/record.json": "-rw-------"}
 	if d := cmp.Diff(want, modes); d != "" || err != nil {
 		t.Errorf("files (-want +got), %v:\n%s", err, d)
 	}

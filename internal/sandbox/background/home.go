@@ -6,14 +6,13 @@
 //	lock         held by the sandbox's process while it lives
 //	record.json  its process id, address and environment; whole or not there
 //	answer, log  what it has printed
-//	registry     its registry, removed at its end
 //
 // The system drops a lock with its process. So the lock says whether a sandbox
 // lives, never the process id of the record, which may be another program's by
 // now. A record whose lock is free is a sandbox that was killed.
 //
-// What a killed one left in the engine is not known here; see package
-// dockerruntime.
+// What else a killed one left, in the engine and on the disk, is not known here; see
+// package dockerruntime.
 package background
 
 import (
@@ -36,7 +35,6 @@ const (
 	recordFile = "record.json"
 	answerFile = "answer"
 	logFile    = "log"
-	registry   = "registry"
 )
 
 // tick is how often something that another process does is looked at.

@@ -40,23 +40,19 @@ func (h Home) Take(ctx context.Context, name string) (*Place, error) {
 		return nil, fmt.Errorf("lock %s: %w", l.Path(), err)
 	}
 	p := &Place{home: h, name: name, lock: l}
-	if err := p.clear(); err != nil {
+	if err := p.forget(); err != nil { // an earlier sandbox's
 		return nil, errors.Join(err, l.Close())
 	}
 	return p, nil
 }
 
-// clear removes what an earlier sandbox of the name left.
-func (p *Place) clear() error {
-	err := os.Remove(p.home.file(p.name, recordFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+// forget removes the record.
+func (p *Place) forget() error {
+	if err := os.Remove(p.home.file(p.name, recordFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return errors.Join(err, os.RemoveAll(p.Registry()))
+	return nil
 }
-
-// Registry is the folder for the sandbox's registry.
-func (p *Place) Registry() string { return p.home.file(p.name, registry) }
 
 // Write replaces the record.
 func (p *Place) Write(r Record) error {
@@ -68,12 +64,12 @@ func (p *Place) Write(r Record) error {
 	return replace(p.home.file(p.name, recordFile), append(raw, '\n'))
 }
 
-// Leave removes the registry and gives the lock back. The record stays when
-// something else is left that has to be removed.
+// Leave gives the lock back. The record stays unless the sandbox has cleaned up:
+// it says that something is left that has to be removed.
 func (p *Place) Leave(clean bool) error {
-	err := os.RemoveAll(p.Registry())
-	if clean && err == nil {
-		err = p.clear()
+	var err error
+	if clean {
+		err = p.forget()
 	}
 	return errors.Join(err, p.lock.Close())
 }

@@ -47,6 +47,9 @@ func TestCloseEndsTasksAndRemovesWhatWasPulled(t *testing.T) {
 		}
 	}
 
+	if _, err := b.Folder(); err != nil {
+		t.Fatal(err)
+	}
 	b.close()
 	r.rest()
 	for _, c := range r.spec.Containers {
@@ -61,7 +64,7 @@ func TestCloseEndsTasksAndRemovesWhatWasPulled(t *testing.T) {
 		t.Errorf("image that somebody else has a name for: %v", err)
 	}
 	if files, _ := filepath.Glob(filepath.Join(b.locks, "*")); len(files) != 0 {
-		t.Errorf("lock files after Close: %v", files)
+		t.Errorf("lock file and folder after Close: %v", files)
 	}
 }
 
@@ -197,6 +200,9 @@ func crashMe(dir string) {
 	if err != nil {
 		panic(err)
 	}
+	if _, err := rt.Folder(); err != nil {
+		panic(err)
+	}
 	host, _, _ := strings.Cut(os.Getenv("IMAGE"), "/")
 	rt.Start(spec(task.Container{
 		Name: "app", Image: os.Getenv("IMAGE"), StopTimeout: time.Second,
@@ -261,7 +267,7 @@ func TestNextOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
 		t.Errorf("image that the killed process had pulled: got %v, want ErrNotFound", err)
 	}
 	if files, _ := filepath.Glob(filepath.Join(locks, "*")); len(files) != 0 {
-		t.Errorf("lock files of the killed process: %v", files)
+		t.Errorf("lock file and folder of the killed process: %v", files)
 	}
 	if got := left(t.Context(), t, b.engine, b.ID()); len(got) != 4 {
 		t.Errorf("the living sandbox: the engine has %v, want two containers, a network and an image", got)

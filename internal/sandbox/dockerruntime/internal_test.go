@@ -82,7 +82,15 @@ func TestLockFile(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("images (-want +got):\n%s", d)
 	}
-	l.release()
+	if err := os.MkdirAll(filepath.Join(l.folder(), "blobs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.release(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); len(left) != 0 || err != nil {
+		t.Errorf("after release: %v, %v are left", left, err)
+	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after release: got %v, want the file gone", err)
 	}

@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
-// lockSuffix ends the names of lock files.
-const lockSuffix = ".lock"
+// lockSuffix ends the names of lock files, folderSuffix those of the folders that
+// belong to their owners.
+const (
+	lockSuffix   = ".lock"
+	folderSuffix = ".files"
+)
 
 // errHeld: the lock's owner lives.
 var errHeld = errors.New("the lock is held by a living process")
@@ -103,11 +108,20 @@ func (l *lockFile) images() ([]heldImage, error) {
 	return all, lines.Err()
 }
 
-// release removes the file and drops the lock.
-func (l *lockFile) release() {
+// folder is for files that are to go with the lock.
+func (l *lockFile) folder() string { return strings.TrimSuffix(l.path, lockSuffix) + folderSuffix }
+
+// release removes the folder and the file, and drops the lock. When the folder
+// stays, so does the file, for a sweep to find.
+func (l *lockFile) release() error {
+	if err := os.RemoveAll(l.folder()); err != nil {
+		l.abandon()
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	removeLocked(l.f, l.path)
+	return nil
 }
 
 // abandon drops the lock and leaves the file, for a sweep to find.

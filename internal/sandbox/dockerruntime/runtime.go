@@ -14,7 +14,7 @@
 //
 // Everything that a Runtime makes in the engine carries the label
 // weelo-deploy.sandbox=ID, and ID names a lock file that is held while the
-// Runtime lives. Close removes everything. What a killed process left behind is
+// Runtime lives, and a folder ([Runtime.Folder]). Close removes everything. What a killed process left behind is
 // removed by the next Open on the same machine, which finds its lock free.
 package dockerruntime
 
@@ -128,8 +128,7 @@ func Open(ctx context.Context, e Engine, o Options) (*Runtime, error) {
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		lock.release()
-		return nil, fmt.Errorf("name this machine: %w", err)
+		return nil, errors.Join(fmt.Errorf("name this machine: %w", err), lock.release())
 	}
 	r := &Runtime{
 		engine: e, id: id, lock: lock,
@@ -146,8 +145,7 @@ func Open(ctx context.Context, e Engine, o Options) (*Runtime, error) {
 	}
 	if err != nil {
 		r.quit(errClosed)
-		lock.release()
-		return nil, err
+		return nil, errors.Join(err, lock.release())
 	}
 	return r, nil
 }
@@ -163,6 +161,13 @@ func newID() (string, error) {
 
 // ID is the value of LabelSandbox on everything that the Runtime makes.
 func (r *Runtime) ID() string { return r.id }
+
+// Folder makes a folder for files that go with the Runtime: Close removes it, or
+// the next Open when this process is killed.
+func (r *Runtime) Folder() (string, error) {
+	dir := r.lock.folder()
+	return dir, os.MkdirAll(dir, 0o700)
+}
 
 // Start implements [task.Runtime]. After Close has returned it does nothing.
 func (r *Runtime) Start(spec task.Spec, events func(task.Event)) {
@@ -224,12 +229,11 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if !first {
 		return err
 	}
-	if err = errors.Join(err, r.tidy(ctx)); err == nil {
-		r.lock.release()
-	} else {
+	if err = errors.Join(err, r.tidy(ctx)); err != nil {
 		r.lock.abandon()
+		return err
 	}
-	return err
+	return r.lock.release()
 }
 
 // startClosing returns the tasks to stop, and whether this call is the first.

@@ -11,7 +11,7 @@ import (
 )
 
 // sweep removes what sandboxes of this machine have left in the engine whose lock
-// is free, and their lock files. The error is an engine that does not answer; what
+// is free, and their lock files and folders. The error is an engine that does not answer; what
 // cannot be removed is a warning, and the next sweep's.
 func sweep(ctx context.Context, e Engine, host, dir string, warn func(error)) error {
 	all, err := owners(ctx, e, host)
@@ -90,8 +90,7 @@ func sweepOne(ctx context.Context, e Engine, id, path string) error {
 		lock.abandon()
 		return err
 	}
-	lock.release()
-	return nil
+	return lock.release()
 }
 
 // removeLabelled removes a sandbox's containers, then its networks and its pause
