@@ -1,6 +1,7 @@
 package health
 
 import (
+	"math"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -13,7 +14,8 @@ type progress struct {
 	stages  [healthy + 1]int
 	running int // most tasks of ours that ran, by the deployment's own count
 	left    int // fewest tasks of other deployments; -1: not counted yet
-	desired int
+	least   int // fewest and most tasks that were wanted
+	most    int
 	state   types.DeploymentRolloutState
 }
 
@@ -26,7 +28,7 @@ const (
 	healthy
 )
 
-func newProgress(now time.Time) progress { return progress{at: now, left: -1} }
+func newProgress(now time.Time) progress { return progress{at: now, left: -1, least: math.MaxInt} }
 
 // stage is how far a task has come, from its timestamps: they tell more than its
 // status, and do not depend on which status names ECS uses for pulling.
@@ -74,8 +76,9 @@ func (p *progress) deployment(d types.Deployment, left int) (better bool) {
 	if p.left < 0 || left < p.left {
 		p.left, better = left, true
 	}
-	if int(d.DesiredCount) != p.desired { // somebody scales: what is awaited changed
-		p.desired, better = int(d.DesiredCount), true
+	// Somebody scales: what is awaited changed. Back and forth is no progress.
+	if want := int(d.DesiredCount); want < p.least || want > p.most {
+		p.least, p.most, better = min(p.least, want), max(p.most, want), true
 	}
 	if d.RolloutState == types.DeploymentRolloutStateCompleted && p.state != d.RolloutState {
 		better = true

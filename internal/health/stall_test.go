@@ -105,3 +105,18 @@ func TestWatch_aLoopIsNoProgress(t *testing.T) {
 		says(t, got.Failure, "× EXIT_1: container app exited with 1, 10s after it started")
 	})
 }
+
+// An autoscaler that cannot make up its mind must not keep a watch going for ever.
+func TestWatch_scalingBackAndForthIsNoProgress(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		for i := range 12 {
+			f.at(time.Duration(i+1)*5*time.Minute, func() { f.deployment("ecs-svc/2").DesiredCount = int32(2 - i%2) })
+		}
+		got := watch(f, Policy{})
+		got.want(t, Stalled, event.CodeTimeout)
+		if got.took > 16*time.Minute {
+			t.Errorf("it took %s", got.took)
+		}
+	})
+}

@@ -165,6 +165,14 @@ func (l Ledger) EverProven(taskDefinition string) bool {
 	return l.Tags[taskDefinition].Outcome.Kind == Left
 }
 
+// ProvenBefore says whether the revision was proven here before a deployment of it
+// began. Whoever resumes a release finds that very deployment among the successes.
+func (l Ledger) ProvenBefore(taskDefinition string, began time.Time) bool {
+	own := func(a Attempt) bool { return !a.Created.Before(began.Add(-time.Second)) }
+	l.Attempts = slices.DeleteFunc(slices.Clone(l.Attempts), own)
+	return l.EverProven(taskDefinition)
+}
+
 // original follows a pinned copy to the revision that it stands for, so that a
 // copy is not taken for newer code.
 func (l Ledger) original(arn string) string {

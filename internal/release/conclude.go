@@ -224,7 +224,7 @@ func (r *Run) condemn(ctx context.Context, code event.Code) {
 	arn := r.deployed.TaskDefinition
 	t := r.pre.ledger.Tags[arn]
 	switch {
-	case r.isGoal(arn) || r.pre.ledger.EverProven(arn):
+	case r.isGoal(arn) || r.pre.ledger.ProvenBefore(arn, r.deployed.CreatedAt):
 		r.endRun(ctx, arn, history.Proven)
 		return
 	case t.Code != "" && t.Outcome.Kind == history.Failed && r.RunID == "":

@@ -135,3 +135,17 @@ func TestRollbackByHandPassesOverWhatFailedItsChecks(t *testing.T) {
 		t.Error(w.story())
 	}
 }
+
+// ECS calls the deployment a success before the release that died has made its checks.
+func TestWatchRecordsThatTheReleaseFailedItsChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	dying := hanging(t, func() { cancel(sighup) })
+	w.run(w.checked(check.HTTP{Name: "order", Method: "POST", URL: dying.URL})).Execute(ctx)
+	s := w.settings("good")
+	s.Command, s.RunID = "watch", ""
+	s.Checks.HTTP = []check.HTTP{{Name: "health", URL: newLive(w, broken("38")).URL}}
+	w.want(w.run(s).Resume(t.Context(), false), 3, event.RolledBack, "CHECK_FAILED", "27")
+	w.wantTag("38", history.Failed, "CHECK_FAILED")
+}
