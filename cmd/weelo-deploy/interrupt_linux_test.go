@@ -67,6 +67,13 @@ func TestProcessWithoutATerminal(t *testing.T) {
 			p.wants(130, "goes on in ECS, and nobody watches it")
 			h.wantCalls(1, 0)
 		},
+		"SIGHUP under nohup changes nothing": func(t *testing.T) {
+			h := newHost(t, scripted.Script{PullTakes: time.Second})
+			p := h.start(nil, "sh", "-c", "trap '' HUP; exec "+strings.Join(h.release(), " "))
+			h.untilPrimary("28")
+			p.signal(syscall.SIGHUP)
+			p.wants(0, "backend:28 is proven")
+		},
 		"detach was asked for": func(t *testing.T) {
 			h := newHost(t, slow)
 			p := h.start(nil, h.release("--on-interrupt", "detach")...)

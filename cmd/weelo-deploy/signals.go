@@ -20,7 +20,10 @@ func withSignals(parent context.Context, orphaned <-chan struct{}) (context.Cont
 	again := make(chan struct{}, 1)
 	signals := make(chan os.Signal, 4)
 	signal.Ignore(syscall.SIGPIPE)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup the end of the terminal is meant to change nothing
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		for {
