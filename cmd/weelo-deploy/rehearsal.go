@@ -20,8 +20,19 @@ import (
 const placeholder = "rehearsal-placeholder"
 
 // rehearsalEnvironment is what the released container gets: every name that the
-// configuration sets, with the value of the file or a placeholder.
-func rehearsalEnvironment(set release.Settings, file string) (map[string]string, error) {
+// configuration sets, with the value of the file or a placeholder. Values of the file
+// are real ones: none of them is shown.
+func (s *session) rehearsalEnvironment(set release.Settings, file string) (map[string]string, error) {
+	env, err := readRehearsalEnvironment(set, file)
+	for name, value := range env {
+		if value != placeholder {
+			s.redact.Add(s.config.SecretsIn(map[string]string{name: value})...)
+		}
+	}
+	return env, err
+}
+
+func readRehearsalEnvironment(set release.Settings, file string) (map[string]string, error) {
 	env := map[string]string{}
 	for name := range set.Environment {
 		env[name] = placeholder

@@ -335,7 +335,7 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	if account == "" {
 		account = "000000000000"
 	}
-	env, err := rehearsalEnvironment(set, f.sandboxEnv)
+	env, err := s.rehearsalEnvironment(set, f.sandboxEnv)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -37,6 +38,10 @@ import (
 var update = flag.Bool("update", false, "rewrite the scripts' expected output")
 
 func TestMain(m *testing.M) {
+	// Tests under nohup: processes that they start must be able to hear SIGHUP.
+	if filepath.Base(os.Args[0]) != "weelo-deploy" && signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	testscript.Main(m, map[string]func(){"weelo-deploy": func() { os.Exit(Main()) }})
 }
 
