@@ -132,7 +132,7 @@ func (r *Run) stoppedAfterBefore() {
 		f.See("before-tasks that ended well, and whose effects stay: " + strings.Join(r.before.ended, ", "))
 	}
 	f.Try(r.command("status"))
-	if r.before.keep {
+	if r.before.keep && r.registered {
 		f.See(r.next.Name() + " stays registered, so that another release can go on with it").Try(r.command("release"))
 	}
 }
@@ -164,7 +164,7 @@ func (r *Run) interruptBefore(ctx context.Context, f *event.Failure) {
 		return
 	}
 	f.See(untouched)
-	if b.keep {
+	if b.keep && r.registered {
 		f.Hint("release again: it goes on with " + r.next.Name() + " and runs no before-task twice, for an hour after the last one has stopped").Try(r.command("release"))
 	}
 }

@@ -149,3 +149,40 @@ func TestWatchRecordsThatTheReleaseFailedItsChecks(t *testing.T) {
 	w.want(w.run(s).Resume(t.Context(), false), 3, event.RolledBack, "CHECK_FAILED", "27")
 	w.wantTag("38", history.Failed, "CHECK_FAILED")
 }
+
+// The migration is done; only the deployment was refused. Whoever releases again must
+// not migrate again.
+func TestReleaseAfterADeploymentThatWasRefusedRunsNoBeforeTaskTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"$ migrate up": exits(0)})
+	w.fault(`{"when":"UpdateService","times":1,"error":"AccessDeniedException","message":"no"}`)
+	res := w.release(w.withBefore(migrate))
+	w.want(res, 7, event.Stopped, event.CodeAccessDenied, "27")
+	if text := strings.Join(res.Failure.Evidence, "\n"); !strings.Contains(text, "backend:38 stays registered, so that another release can go on with it") {
+		t.Errorf("it says %q", text)
+	}
+	again := w.withBefore(migrate)
+	again.RunID = "run2"
+	w.want(w.release(again), 0, event.Released, "", "38")
+	w.wantRan("migrate up")
+}
+
+// A redeploy registers nothing by which a later release would know its before-tasks.
+func TestInterruptedRedeployDoesNotPromiseToRunNoBeforeTaskTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"$ migrate up": {}})
+	w.want(w.release(w.settings("good")), 0, event.Released, "", "38")
+	s := w.withBefore(migrate)
+	s.Redeploy, s.RunID = true, "run2"
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	done := make(chan event.Result)
+	go func() { done <- w.run(s).Execute(ctx) }()
+	w.untilCalled("RunTask")
+	cancel(sigint)
+	res := <-done
+	w.wantInterrupted(res, 130, "before-task migrate goes on")
+	if hints := strings.Join(res.Failure.Hints, "\n"); strings.Contains(hints, "no before-task twice") {
+		t.Errorf("hints = %q", hints)
+	}
+}

@@ -125,8 +125,11 @@ func (r *Run) end(i, total int, st stage, status event.Status, text string, took
 
 // refuse ends a run in which nothing was deployed.
 func (r *Run) refuse(ctx context.Context, stage string, err error) {
-	r.dropUnused(ctx)
 	Refuse(&r.result, stage, err)
+	// What was done before a deployment that was refused is not done twice. Where
+	// somebody else has deployed, the next release is another one.
+	r.before.keep = r.before.keep || stage == "deploy" && len(r.before.ended) > 0 && r.result.Failure.Code != event.CodeChanged
+	r.dropUnused(ctx)
 	r.stoppedAfterBefore()
 	r.servesStill(ctx, stage)
 }
