@@ -13,9 +13,14 @@ func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		put(t, filepath.Join(dir, FileName), string(text))
-		c, err := Load(Options{Dir: dir, Env: "p", Environ: []string{"HOME=/h", "A=b"}})
+		o := Options{Dir: dir, Env: "p", Environ: []string{"HOME=/h", "A=b"}}
+		c, err := Load(o)
 		if err != nil {
 			_ = report(err)
+			o.Lenient = true
+			if _, err := Load(o); err != nil {
+				_ = report(err)
+			}
 			return
 		}
 		_, _ = c.ExpandTags(Vars{GitSHA: "0123456789", GitBranch: "main"})

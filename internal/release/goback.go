@@ -66,14 +66,15 @@ func (r *Run) callBack(ctx context.Context) (*health.Return, error) {
 		r.note(r.backStage(), event.Warn, fmt.Sprintf("%s; trying again", firstLine(err)))
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second):
+		case <-time.After(time.Second << (try - 1)):
 		}
 	}
 }
 
 // goalTries is how often a rollback is tried that ECS does not answer, or has no time
-// for. To go back twice to the same revision does no harm; not to go back does.
-const goalTries = 4
+// for: a network that is away for some seconds must not be the end of it. To go back
+// twice to the same revision does no harm; not to go back does.
+const goalTries = 5
 
 // mayPass says whether the same call may be answered better in a moment: ECS was
 // throttling, had a fault of its own, or did not answer.

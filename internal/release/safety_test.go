@@ -186,3 +186,22 @@ func TestInterruptedRedeployDoesNotPromiseToRunNoBeforeTaskTwice(t *testing.T) {
 		t.Errorf("hints = %q", hints)
 	}
 }
+
+// A network that is away for a moment, or a fault of AWS's, must not be the end of a
+// rollback.
+func TestRollbackIsTriedAgainWhileECSDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": segfault})
+	w.fault(`{"when":"StopServiceDeployment","error":"UnsupportedFeatureException","message":"no"}`)
+	w.onEvent = func(r event.Record) {
+		if s, ok := r.Event.(event.Stage); ok && s.Name == "conclude" && s.Status == event.Started {
+			w.fault(`{"when":"DescribeServices","times":4,"error":"ServerException","message":"try later"}`)
+		}
+	}
+	s := w.settings("good")
+	s.Backstop = false
+	w.want(w.release(s), 3, event.RolledBack, "EXIT_139_SIGSEGV", "27")
+	if !strings.Contains(w.story(), "try later; trying again") {
+		t.Error(w.story())
+	}
+}
