@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -85,7 +86,8 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 	}
 	for _, b := range c.Release.Before {
 		set.BeforeTasks = append(set.BeforeTasks, release.BeforeTask{
-			Name: b.Name, Container: b.Container, Command: b.Command, Environment: b.Environment, Timeout: b.Timeout, StopOnInterrupt: b.OnInterrupt == "stop",
+			// Masked before it is cut: of half a secret nobody knows that it is one.
+			Name: cmp.Or(b.Name, s.redact.String(strings.Join(b.Command, " "))), Container: b.Container, Command: b.Command, Environment: b.Environment, Timeout: b.Timeout, StopOnInterrupt: b.OnInterrupt == "stop",
 		})
 	}
 	if set.Checks, err = s.liveChecks(); err != nil {
