@@ -68,6 +68,9 @@ func (r *Redactor) String(s string) string {
 		r.mu.RLock()
 		if r.replacer != nil {
 			s = r.replacer.Replace(s)
+			if strings.Contains(s, ellipsis) {
+				s = cut(s, r.values)
+			}
 		}
 		r.mu.RUnlock()
 	}
