@@ -62,7 +62,7 @@ the times in which it was being deployed.`,
 	p.BoolVarP(&f.follow, "follow", "f", false, "go on until Ctrl-C")
 	p.BoolVar(&f.failed, "failed", false, "only tasks that failed")
 	p.StringVar(&f.revision, "revision", "", "only tasks of this `REVISION` (38, family:38 or an ARN)")
-	p.DurationVar(&f.since, "since", 0, "only what happened this long ago or later, such as 10m")
+	p.DurationVar(&f.since, "since", 0, "only what happened this `DURATION` ago or later, such as 10m")
 	p.IntVar(&f.tail, "tail", 200, "only the newest `N` entries; 0: all")
 	return cmd
 }

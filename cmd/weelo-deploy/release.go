@@ -37,15 +37,15 @@ func (f *releaseFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.redeploy, "redeploy", false, "deploy also when nothing changed")
 	p.BoolVar(&f.rebuild, "rebuild", false, "build also when an image of this commit is in the registry")
 	p.BoolVar(&f.wait, "wait", false, "wait for a deployment in progress")
-	p.DurationVar(&f.waitTimeout, "wait-timeout", 15*time.Minute, "how long --wait waits")
+	p.DurationVar(&f.waitTimeout, "wait-timeout", 15*time.Minute, "how long --wait waits, a `DURATION`")
 	p.BoolVar(&f.supersede, "supersede", false, "replace a deployment in progress")
-	p.DurationVar(&f.timeout, "timeout", 0, "give up after this long without progress (default: release.timeout, or 10m)")
-	p.DurationVar(&f.bake, "bake", 0, "watch this long after the deployment completed (default: release.bake, or 30s)")
-	p.StringVar(&f.tolerate, "tolerate", "", "failed tasks that do not end the release: `N` or P%")
-	p.StringVar(&f.base, "base", "", "revision to start from: `current` or latest")
+	p.DurationVar(&f.timeout, "timeout", 0, "give up after this `DURATION` without progress (default: release.timeout, or 10m)")
+	p.DurationVar(&f.bake, "bake", 0, "watch for this `DURATION` after the deployment completed (default: release.bake, or 30s)")
+	p.StringVar(&f.tolerate, "tolerate", "", "failed tasks that do not end the release: a `NUMBER`, or a share such as 10%")
+	p.StringVar(&f.base, "base", "", "`REVISION` to start from: current or latest")
 	p.BoolVar(&f.keepFailed, "keep-failed", false, "do not deregister a revision that failed")
 	p.BoolVar(&f.allowEmulation, "allow-emulation", false, "build also when steps are emulated")
-	p.StringVar(&f.onInterrupt, "on-interrupt", "", "what a signal does while deploying: rollback or detach (default: on a terminal stop watching, twice: roll back; otherwise roll back)")
+	p.StringVar(&f.onInterrupt, "on-interrupt", "", "`ACT` of a signal while deploying: rollback or detach (default: on a terminal stop watching, twice: roll back; otherwise roll back)")
 }
 
 func newReleaseCommand(a *app) *cobra.Command {

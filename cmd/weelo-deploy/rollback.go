@@ -41,7 +41,7 @@ mistakes in what it does not need (image, build, checks, …) are only told.`,
 	}
 	a.reportFlag(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "also to a named revision that never succeeded here")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long without progress (default 10m)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this `DURATION` without progress (default 10m)")
 	return cmd
 }
 
@@ -63,7 +63,7 @@ back. Somebody else's deployment is only watched. --rollback overrides both.`,
 	}
 	a.reportFlag(cmd)
 	cmd.Flags().BoolVar(&rollBack, "rollback", false, "roll back when it fails, also when no release of ours began it")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long without progress (default 10m)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this `DURATION` without progress (default 10m)")
 	return cmd
 }
 

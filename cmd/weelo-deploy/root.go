@@ -20,6 +20,7 @@ type globalFlags struct {
 }
 
 func newRootCommand(a *app) *cobra.Command {
+	var asksVersion bool
 	root := &cobra.Command{
 		Use:   "weelo-deploy",
 		Short: "Release to Amazon ECS, and go back when it fails",
@@ -32,15 +33,21 @@ watches its tasks, and rolls back to the last proven revision when one dies.`,
   weelo-deploy rollback                 # back to the revision proven before
   weelo-deploy release --sandbox        # rehearse it, without an AWS account`,
 		SilenceErrors: true, SilenceUsage: true, Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asksVersion {
+				return a.printVersion()
+			}
+			return cmd.Help()
+		},
 	}
+	root.Flags().BoolVar(&asksVersion, "version", false, "print the version, as the command version does")
 	p := root.PersistentFlags()
 	p.StringVar(&a.flags.config, "config", "", "configuration `FILE` (default: weelo-deploy.yaml here or above)")
 	p.StringVar(&a.flags.env, "env", "", "environment `NAME` of the configuration")
 	p.StringVar(&a.flags.region, "region", "", "AWS `REGION`")
 	p.StringVar(&a.flags.cluster, "cluster", "", "ECS cluster `NAME`")
 	p.StringVar(&a.flags.service, "service", "", "ECS service `NAME`")
-	p.StringVar(&a.flags.output, "output", "", "how to write: auto, tty, plain, json or github `MODE`")
+	p.StringVar(&a.flags.output, "output", "", "`MODE` of writing: auto, tty, plain, json or github")
 	p.BoolVar(&a.flags.json, "json", false, "short for --output json")
 	p.BoolVar(&a.flags.yes, "yes", false, "answer every question with yes")
 

@@ -16,6 +16,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/config"
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/health"
+	"github.com/weelo/weelo-deploy/internal/output"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/scan"
 )
@@ -145,7 +146,7 @@ func buildRequest(c *config.Config, src build.Source, noCache, pull bool) build.
 
 // interactive says whether somebody sits there who can press Ctrl-C twice.
 func (a *app) interactive() bool {
-	return a.stdinTerminal && a.stderrTerminal && a.getenv("CI") == ""
+	return a.stdinTerminal && a.stderrTerminal && !output.InCI(a.getenv)
 }
 
 // who is the person or job that runs the release, for the revision's tags.

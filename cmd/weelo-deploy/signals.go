@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/output"
 	"github.com/weelo/weelo-deploy/internal/release"
 )
 
@@ -54,7 +55,7 @@ func withSignals(parent context.Context, orphaned <-chan struct{}) (context.Cont
 // a parent may end for good reasons (nohup, a closed terminal), and the channel is nil.
 func orphanedInCI(getenv func(string) string, parent func() int, every time.Duration, done <-chan struct{}) <-chan struct{} {
 	first := parent()
-	if getenv("CI") == "" && getenv("CODEBUILD_BUILD_ID") == "" || first <= 1 {
+	if !output.InCI(getenv) && getenv("CODEBUILD_BUILD_ID") == "" || first <= 1 {
 		return nil
 	}
 	orphaned := make(chan struct{})

@@ -41,8 +41,10 @@ func environmentTopic() *cobra.Command {
                        as the aws command reads them
   DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY
                        as the docker command reads them
-  CI                   set: plain output, no questions
+  CI                   set (but not to 0 or false): plain output, no questions
   GITHUB_ACTIONS       true: output for GitHub Actions
-  NO_COLOR             set to anything: no colour`,
+  NO_COLOR             set to anything: no colour
+  FORCE_COLOR          set (but not to 0 or false): colour also without a terminal;
+                       NO_COLOR wins over it`,
 	}
 }

@@ -53,7 +53,7 @@ accepts files, and --json has every finding in the result's member binaries.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.platform, "platform", "", "the `OS/ARCH` it has to be for (default: build.platform, or linux/amd64)")
-	cmd.Flags().StringVar(&f.as, "as", "", "what IMAGE is: local, registry, layout or tar `KIND` (default: found out)")
+	cmd.Flags().StringVar(&f.as, "as", "", "`KIND` of IMAGE: local, registry, layout or tar (default: found out)")
 	cmd.Flags().StringVar(&f.name, "name", "", "the `NAME` of the image, in a layout or archive of several")
 	cmd.Flags().BoolVar(&f.platformOnly, "platform-only", false, "do not look inside; no layer is read")
 	return cmd

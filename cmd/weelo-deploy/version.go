@@ -26,16 +26,18 @@ func newVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		Example: "  weelo-deploy version --json",
-		RunE: func(*cobra.Command, []string) error {
-			info, _ := debug.ReadBuildInfo()
-			v := readVersion(version, commit, date, info)
-			if a.flags.json || a.flags.output == "json" {
-				return output.WriteObject(a.stdout, nil, v)
-			}
-			_, err := fmt.Fprintf(a.stdout, "weelo-deploy %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
-			return err
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	info, _ := debug.ReadBuildInfo()
+	v := readVersion(version, commit, date, info)
+	if a.wantsJSON() {
+		return output.WriteObject(a.stdout, nil, v)
+	}
+	_, err := fmt.Fprintf(a.stdout, "weelo-deploy %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
+	return err
 }
 
 // readVersion prefers what the linker set, then what the go command recorded.

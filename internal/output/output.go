@@ -163,18 +163,21 @@ func resolve(flag string, getenv func(string) string, terminal bool) (Mode, erro
 	return "", f
 }
 
-// auto is the mode for whoever seems to read. CI=true overrules a terminal: some
+// auto is the mode for whoever seems to read. CI overrules a terminal: some
 // CI systems give their steps one that nobody looks at.
 func auto(getenv func(string) string, terminal bool) Mode {
 	switch {
 	case getenv("GITHUB_ACTIONS") == "true":
 		return GitHub
-	case !terminal, isTrue(getenv("CI")), getenv("TERM") == "dumb":
+	case !terminal, InCI(getenv), getenv("TERM") == "dumb":
 		return Plain
 	default:
 		return TTY
 	}
 }
+
+// InCI says whether this is a CI job: CI is set, and not to 0 or false.
+func InCI(getenv func(string) string) bool { return isTrue(getenv("CI")) }
 
 func isTrue(s string) bool { return s != "" && s != "0" && !strings.EqualFold(s, "false") }
 

@@ -47,6 +47,9 @@ func (r *Run) plan(ctx context.Context) (string, error) {
 	}
 	say := func(text string) { r.note("plan", event.Info, text) }
 	say("image: " + how)
+	for _, command := range r.plannedBuild() {
+		say(command)
+	}
 	r.out.In("plan")(event.Diff{From: r.pre.base.Name(), To: "next", Lines: taskdef.Diff(r.pre.base, next)})
 	for _, text := range r.plannedBefore() {
 		say(text)
@@ -66,6 +69,18 @@ func (r *Run) plan(ctx context.Context) (string, error) {
 		say("deploy: switches ECS's circuit breaker with rollback on until the release ends")
 	}
 	return "a release would deploy a new revision of " + r.pre.base.Family(), nil
+}
+
+// plannedBuild says which commands would run on this machine before the build.
+func (r *Run) plannedBuild() []string {
+	if r.Image != "" || r.artifact.remote != nil {
+		return nil // nothing is built
+	}
+	var out []string
+	for _, command := range r.Before {
+		out = append(out, "build.before: runs here, before the build: "+command)
+	}
+	return out
 }
 
 // plannedImage is the reference that a release would deploy, as far as it can be
