@@ -97,7 +97,8 @@ func (s *session) settings(ctx context.Context, f *releaseFlags) (release.Settin
 	if set.Tags, err = s.tags(f, src); err != nil {
 		return set, err
 	}
-	if f.rebuild && len(f.tags) == 0 {
+	set.TagsGiven = len(f.tags) > 0
+	if f.rebuild && !set.TagsGiven {
 		for i, t := range set.Tags {
 			set.Tags[i] = t + "-" + set.RunID[:6] // the tag of the first build may be immutable
 		}

@@ -28,6 +28,7 @@ type artifact struct {
 	unseen    bool               // it has not been looked into yet
 	emulated  string             // what ran under emulation when it was built, by its label
 	elsewhere bool               // another machine built, verified and pushed it in this run
+	failed    *failedImage       // the image of this commit that was not reused
 }
 
 // reference is the digest-pinned reference, once it is known.
@@ -39,14 +40,14 @@ func (r *Run) reference() string {
 }
 
 // build makes the image, or takes the one that an earlier run of the same
-// commit with the same inputs has pushed.
+// commit with the same inputs has pushed, unless that has failed here.
 func (r *Run) build(ctx context.Context) (string, error) {
 	if r.Image != "" {
 		return "", skip("--image names one")
 	}
 	if d, err := r.reusable(ctx); err != nil {
 		return "", err
-	} else if d != nil {
+	} else if d != nil && !r.reject(ctx, *d) {
 		r.artifact.remote, r.artifact.reused = d, true
 		return "", skip(fmt.Sprintf("an image of this commit is in the registry (%s)", shortDigest(d.Digest)))
 	}

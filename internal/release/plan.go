@@ -99,9 +99,15 @@ func (r *Run) plannedImage(ctx context.Context) (ref, how string, err error) {
 	if err != nil {
 		return "", "", err
 	}
+	why := ""
+	if d != nil {
+		if as := r.failedAs(ctx, d.Digest); as != "" {
+			d, why = nil, ", since the image of this commit failed as "+as
+		}
+	}
 	if d != nil {
 		r.artifact.remote = d
 		return r.reference(), fmt.Sprintf("an earlier run of this commit pushed it (%s)", shortDigest(d.Digest)), nil
 	}
-	return r.pre.repo.URI + "@" + newImage, fmt.Sprintf("built from %s for %s, pushed as %s", relativeTo(r.Dir, r.Build.Dockerfile), r.Build.Platform, strings.Join(r.Tags, ", ")), nil
+	return r.pre.repo.URI + "@" + newImage, fmt.Sprintf("built from %s for %s, pushed as %s%s", relativeTo(r.Dir, r.Build.Dockerfile), r.Build.Platform, strings.Join(r.Tags, ", "), why), nil
 }

@@ -120,6 +120,8 @@ type Settings struct {
 	Build  build.Request
 	Source build.Source
 	Tags   []string // expanded
+	// TagsGiven says that somebody named the tags for this run: no other will do.
+	TagsGiven bool
 
 	MoveTag bool // also a tag that the serving revision or the rollback target names
 	NoTrial bool // do not start the image once before the push

@@ -54,10 +54,15 @@ func (r *Run) verify(ctx context.Context) (string, error) {
 		}
 		r.artifact.remote = &d
 	}
+	judge := r.verifyLocal
 	if r.artifact.remote != nil {
-		return r.verifyRemote(ctx, want)
+		judge = r.verifyRemote
 	}
-	return r.verifyLocal(ctx, want)
+	detail, err := judge(ctx, want)
+	if err == nil && !r.unchanged {
+		r.warnFailedBefore(ctx)
+	}
+	return detail, err
 }
 
 // verifyRemote judges an image that is in the registry already, and looks inside.
