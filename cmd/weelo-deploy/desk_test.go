@@ -165,3 +165,13 @@ func TestConfigShow_masksAndNamesOrigins(t *testing.T) {
 	}
 	wants(t, "stderr", stderr, "weelo-deploy.yaml:1:1", "did you mean", "cluster")
 }
+
+func TestHistory_outsideATerminalTellsTheWayBackOnStderr(t *testing.T) {
+	d := sit(t, deskSeed)
+	d.write("weelo-deploy.yaml", deskConfig)
+	out, stderr, code := d.run("history")
+	if code != 0 || strings.Contains(out, "rollback") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("history ends with %d, stdout\n%s\nstderr\n%s", code, out, stderr)
+	}
+	wants(t, "stderr", stderr, "weelo-deploy rollback has nothing to go back to\n")
+}

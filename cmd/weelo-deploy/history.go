@@ -168,7 +168,8 @@ func (s *session) printHistory(rep historyReport, graph bool) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if !a.stdoutTerminal {
+	if !a.stdoutTerminal { // stdout stays the table
+		fmt.Fprintln(a.stderr, s.redact.String(wayBack(rep)))
 		return nil
 	}
 	if len(rep.Attempts) == 0 {
@@ -178,13 +179,17 @@ func (s *session) printHistory(rep historyReport, graph bool) error {
 		fmt.Fprintln(a.stdout, "note: "+words.Clean(n))
 	}
 	fmt.Fprintln(a.stdout)
-	if rep.Back == "" {
-		fmt.Fprintln(a.stdout, "weelo-deploy rollback has nothing to go back to")
-	} else {
-		fmt.Fprintf(a.stdout, "weelo-deploy rollback would go back to %s (%s)\n", history.Name(rep.Back), rep.BackWhy)
-	}
+	fmt.Fprintln(a.stdout, wayBack(rep))
 	for _, p := range rep.PassedBy {
 		fmt.Fprintf(a.stdout, "  not %s: %s\n", history.Name(p.TaskDefinition), words.Clean(p.Why))
 	}
 	return nil
+}
+
+// wayBack says in one line where rollback would go, and why.
+func wayBack(rep historyReport) string {
+	if rep.Back == "" {
+		return "weelo-deploy rollback has nothing to go back to"
+	}
+	return fmt.Sprintf("weelo-deploy rollback would go back to %s (%s)", history.Name(rep.Back), words.Clean(rep.BackWhy))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/image"
 	"github.com/weelo/weelo-deploy/internal/release"
@@ -32,11 +33,11 @@ func (s *session) facts(ctx context.Context, f *initFlags, ask *asker) (scaffold
 	flags := s.app.flags
 	clients, region, err := openClients(ctx, place{Region: flags.region})
 	if err != nil {
-		return facts, err
+		return facts, orRehearse(err)
 	}
 	facts.Region, facts.Role, facts.Version = region, f.role, version
 	if facts.Account, _, err = clients.WhoAmI(ctx); err != nil {
-		return facts, release.FromAWS(err, "ask AWS who the caller is", "sts:GetCallerIdentity")
+		return facts, orRehearse(release.FromAWS(err, "ask AWS who the caller is", "sts:GetCallerIdentity"))
 	}
 	if facts.Cluster, err = named(ctx, ask, "cluster", "--cluster", flags.cluster, clusters(clients.ECS)); err != nil {
 		return facts, err
@@ -50,6 +51,16 @@ func (s *session) facts(ctx context.Context, f *initFlags, ask *asker) (scaffold
 	}
 	err = s.imageFacts(ctx, f, ask, clients, def, &facts)
 	return facts, err
+}
+
+// orRehearse adds to the error of who is not signed in that there is another way to
+// see the tool at work.
+func orRehearse(err error) error {
+	var f *event.Failure
+	if errors.As(err, &f) && (f.Code == event.CodeUsage || f.Code == event.CodeCredentials) {
+		f.Hint(withoutAWS)
+	}
+	return err
 }
 
 // imageFacts are what the task definition tells: container, repository, platform.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +20,44 @@ import (
 
 // placeholder stands for every value that a rehearsal must not see.
 const placeholder = "rehearsal-placeholder"
+
+// supposeNames lets a folder be rehearsed that nobody has configured: what the
+// sandbox has is called as the folder is. It says so.
+func (s *session) supposeNames() {
+	c, name := s.config, nameOfFolder(s.config.Dir)
+	var supposed []string
+	for _, n := range []struct {
+		key   string
+		value *string
+		name  string
+	}{{"cluster", &c.Cluster, "rehearsal"}, {"service", &c.Service, name}, {"image.repository", &c.Image.Repository, name}} {
+		if *n.value == "" {
+			*n.value = n.name
+			supposed = append(supposed, n.key+" "+n.name)
+		}
+	}
+	if len(supposed) == 0 {
+		return
+	}
+	s.screen.Title(s.command + " " + c.Service)
+	s.out.In("")(event.Note{Level: event.Info, Text: "not configured, and supposed for this rehearsal: " + strings.Join(supposed, ", ")})
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// nameOfFolder is a folder's name as one that services and repositories can have.
+func nameOfFolder(dir string) string {
+	const most = 64
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	name := notInNames.ReplaceAllString(strings.ToLower(filepath.Base(dir)), "-")
+	name = strings.Trim(name[:min(most, len(name))], "-")
+	if len(name) < 2 || name[0] < 'a' { // ECR wants two characters and a letter first
+		name = strings.TrimSuffix("app-"+name, "-")
+	}
+	return name
+}
 
 // rehearsalEnvironment is what the released container gets: every name that the
 // configuration sets, with the value of the file or a placeholder. Values of the file

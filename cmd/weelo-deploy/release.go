@@ -139,6 +139,9 @@ func (s *session) prepare(ctx context.Context, cmd *cobra.Command, f *releaseFla
 	if err := s.load(over); err != nil {
 		return nil, nil, err
 	}
+	if f.sandbox {
+		s.supposeNames()
+	}
 	if err := s.target(); err != nil {
 		return nil, nil, err
 	}

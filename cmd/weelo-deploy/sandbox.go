@@ -209,7 +209,7 @@ func pusher(e *engine.Engine) func(context.Context, sandbox.ImagePush) error {
 	return func(ctx context.Context, p sandbox.ImagePush) (err error) {
 		if err := e.Tag(ctx, p.From, p.To); errors.Is(err, engine.ErrNotFound) {
 			return event.Fail(event.CodeNotFound, "the seed wants the image "+p.From+", which is not in the local engine").
-				Hint("build it: weelo-deploy build --name " + p.From)
+				Hint("build it: weelo-deploy build --name "+p.From+" in the folder of its Dockerfile; that of examples/incident/seed.yaml: weelo-deploy build --config examples/orders/weelo-deploy.yaml --build-arg VERSION=v1.0.8 --name weelo-demo:v1.0.8", "or take a seed that needs no image: examples/incident/stuck.yaml")
 		} else if err != nil {
 			return err
 		}

@@ -134,6 +134,9 @@ func (s *session) read(o overrides, lenient bool) error {
 	return nil
 }
 
+// withoutAWS is the hint for who has no account at hand.
+const withoutAWS = "to try it without AWS: weelo-deploy release --sandbox"
+
 // target refuses a run that does not know which service it is about.
 func (s *session) target() error {
 	var missing []string
@@ -150,7 +153,11 @@ func (s *session) target() error {
 	if len(missing) == 2 {
 		f.Message = "neither cluster nor service is named"
 	}
-	return f.Hint("name them in weelo-deploy.yaml (weelo-deploy init writes it), or with --cluster and --service")
+	f.Hint("name them in weelo-deploy.yaml (weelo-deploy init writes it), or with --cluster and --service")
+	if s.command == "release" {
+		f.Hint(withoutAWS)
+	}
+	return f
 }
 
 // site opens the clients and the place for commands that only talk to AWS. What of

@@ -125,6 +125,9 @@ func noRepository() error {
 // already needs none; whether it is, verify finds out, and the push of one without
 // a tag is refused.
 func (s *session) tags(f *releaseFlags, src build.Source) ([]string, error) {
+	if f.sandbox && src.Commit == "" && s.config.Origin("image.tags").Source == config.FromDefault && s.config.Origin("image.tags[0]").Source == config.FromDefault {
+		return []string{"rehearsal"}, nil // the default is the commit, and there is none
+	}
 	tags, err := s.config.ExpandTags(config.Vars{GitSHA: src.Commit, GitBranch: src.Branch, Suffix: src.TagSuffix()})
 	if err != nil && f.image != "" && len(f.tags) == 0 {
 		return nil, nil
