@@ -77,7 +77,7 @@ func (s *session) findings(ctx context.Context) ([]doctor.Finding, error) {
 		return nil, fmt.Errorf("examine: %T has no lifecycle policies", clients.ECR)
 	}
 	set, untagged, wrong := s.examined(ctx)
-	set.Region = region
+	set.Region, set.Given = region, s.app.given(nil)
 	plan := planOf(s.config, region)
 	if plan.Bucket, err = sources(ctx, clients); err != nil {
 		plan.Bucket = "" // preflight says what is wrong with the project

@@ -160,6 +160,7 @@ func (s *session) prepare(ctx context.Context, cmd *cobra.Command, f *releaseFla
 		return nil, nil, err
 	}
 	set.Region = region
+	set.Given = s.app.given(cmd)
 	return release.New(set, s.conceal(clients), s.out, s.app.now), func() {}, nil
 }
 

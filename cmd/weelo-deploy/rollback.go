@@ -103,7 +103,7 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 		return s.refuse(event.Fail(event.CodeConfig, "release.tolerate").Because(err))
 	}
 	set := release.Settings{
-		Command: command, Region: region, Tolerate: tolerate, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
+		Command: command, Region: region, Given: a.given(nil), Tolerate: tolerate, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
 		Timeout: c.Release.Timeout, Bake: c.Release.Bake, NeverRollBack: c.Release.Rollback == "never",
 		Terminal: a.interactive(), By: a.who(),
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type session struct {
 	screen  *output.Output
 	redact  *redact.Redactor
 	config  *config.Config
+	region  string                // that the clients speak to, once they are open
 	beat    func(context.Context) // speaks up in long silences until the context ends
 
 	rehearsal bool // --sandbox: nobody is told how it ended
@@ -83,10 +85,13 @@ func (s *session) refuse(err error) error {
 
 // refuseAs ends the session with a result that says what was found until then.
 func (s *session) refuseAs(res event.Result, err error) error {
+	again := release.Settings{Given: s.app.given(nil)}
 	if s.config != nil {
 		res.Cluster, res.Service = s.config.Cluster, s.config.Service
+		again.Cluster, again.Service, again.Region = res.Cluster, res.Service, cmp.Or(s.region, s.config.Region)
 	}
 	release.Refuse(&res, "", err)
+	again.AgainIn(res.Failure)
 	s.out.In("")(res)
 	s.tell(res)
 	return exit(res.ExitCode)
@@ -174,6 +179,7 @@ func (s *session) site(ctx context.Context, warn func(string)) (release.Clients,
 		return release.Clients{}, "", err
 	}
 	clients, region, err := openClients(ctx, place{Region: s.config.Region, On: s.config.Build.On})
+	s.region = region
 	return s.conceal(clients), region, err
 }
 

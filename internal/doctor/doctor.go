@@ -10,6 +10,7 @@ package doctor
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -130,6 +131,11 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	beside.Wait()
 	for _, r := range append(results, disk) {
 		found = append(found, r...)
+	}
+	for i, f := range found {
+		if strings.HasPrefix(f.Mend, "aws ") || strings.HasPrefix(f.Mend, "weelo-deploy ") {
+			found[i].Mend = p.Settings.Again(f.Mend)
+		}
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return rank(a.Name) - rank(b.Name) })
 	return found

@@ -186,7 +186,7 @@ func TestExamine_goesOnWhateverIsMissing(t *testing.T) {
 	says(t, found, "configuration", Fail, "checks.http", "remove it")
 	says(t, found, "identity", OK, "account 318774499084", "")
 	says(t, found, "service", Fail, "there is no service bakend", "did you mean backend?")
-	says(t, found, "repository", Fail, "there is no ECR repository weelo-bakend", "aws ecr create-repository")
+	says(t, found, "repository", Fail, "there is no ECR repository weelo-bakend", "aws ecr create-repository --repository-name weelo-bakend --region ap-south-1")
 	says(t, found, "engine", Fail, "no engine answers", "start Docker")
 	says(t, found, "health checks", Skip, "needs the service", "")
 	says(t, found, "lifecycle policy", Skip, "needs the service", "")

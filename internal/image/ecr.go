@@ -126,8 +126,7 @@ func noRepository(ctx context.Context, api ECRAPI, registry *string, name string
 	if near := nearest.Names(name, names, 3); len(near) > 0 {
 		f.Hint("did you mean " + strings.Join(near, ", ") + "?")
 	}
-	create := "aws ecr create-repository --repository-name " + name
-	return f.Hint("create it: " + create).Try(create)
+	return f.Hint("create it, or correct image.repository").Try("aws ecr create-repository --repository-name " + name)
 }
 
 // Login gets credentials for the account's registry, good for 12 hours.

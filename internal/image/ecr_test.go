@@ -125,7 +125,7 @@ func TestFindRepository_Refuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := FindRepository(t.Context(), c.api, c.in)
 			f := event.FailuresOf(err)[0]
-			if f.Code != c.code || !strings.Contains(f.Message, c.says) || !strings.Contains(strings.Join(f.Hints, "\n"), c.hint) {
+			if f.Code != c.code || !strings.Contains(f.Message, c.says) || !strings.Contains(strings.Join(append(f.Hints, f.Next...), "\n"), c.hint) {
 				t.Errorf("FindRepository = %s %q with hints %q; want %s, %q, %q", f.Code, f.Message, f.Hints, c.code, c.says, c.hint)
 			}
 		})

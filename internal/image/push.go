@@ -234,7 +234,7 @@ func pushFailure(ref, repository, tag string, err error) *event.Failure {
 	case strings.Contains(lower, "no space left"):
 		return fail("there is no space left where the registry or the engine stores it").Hint("free some of the engine's disk: docker system prune")
 	case containsAny(lower, "name unknown", "repository does not exist", "does not exist in the registry"):
-		return fail("the repository does not exist").Hint("aws ecr create-repository --repository-name " + nameOf(repository))
+		return fail("the repository does not exist").Hint("create it, or correct image.repository").Try("aws ecr create-repository --repository-name " + nameOf(repository))
 	case containsAny(lower, "authorization token has expired", "token has expired"):
 		return fail("the registry's login has expired").Hint("release again: a new login is made each time")
 	case containsAny(lower, "denied", "unauthorized", "no basic auth credentials", "not authorized", "403 forbidden"):

@@ -123,7 +123,7 @@ func TestPush_Fails(t *testing.T) {
 				_, err = Push(t.Context(), f, req("v1"), func(e event.Event) { events = append(events, e) })
 			})
 			got := event.FailuresOf(err)[0]
-			if got.Code != c.code || !strings.Contains(got.Message, c.message) || !strings.Contains(got.Message, "push host/r:v1") || !strings.Contains(strings.Join(got.Hints, "\n"), c.hint) {
+			if got.Code != c.code || !strings.Contains(got.Message, c.message) || !strings.Contains(got.Message, "push host/r:v1") || !strings.Contains(strings.Join(append(got.Hints, got.Next...), "\n"), c.hint) {
 				t.Errorf("Push = %s %q with hints %q; want %s, %q, %q", got.Code, got.Message, got.Hints, c.code, c.message, c.hint)
 			}
 			if len(f.images) != 2 {

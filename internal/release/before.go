@@ -219,7 +219,7 @@ func (r *Run) startBefore(ctx context.Context, b BeforeTask, t onetask.Task) (ty
 	if errors.Is(err, onetask.ErrUnanswered) {
 		r.before.unsure, r.before.keep = b.name(), true
 		return k, event.Fail(event.CodeUnavailable, t.Name+" cannot be started").Because(err).
-			Hint("look whether it runs: aws ecs list-tasks --cluster " + history.Short(r.Cluster) + " --started-by " + t.StartedBy)
+			Hint("look whether it runs: " + r.Again("aws ecs list-tasks --cluster "+history.Short(r.Cluster)+" --started-by "+t.StartedBy))
 	}
 	var known *event.Failure
 	switch {

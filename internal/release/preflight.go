@@ -271,13 +271,7 @@ func (r *Run) inProgress(ctx context.Context, s types.Service, l history.Ledger,
 }
 
 // command is a command line of ours for this service that works from anywhere.
-func (r *Run) command(words string) string {
-	c := fmt.Sprintf("weelo-deploy %s --cluster %s --service %s", words, history.Short(r.Cluster), history.Short(r.Service))
-	if r.Region != "" {
-		c += " --region " + r.Region
-	}
-	return c
-}
+func (r *Run) command(words string) string { return r.Again("weelo-deploy " + words) }
 
 // await reads the service until no deployment is in progress.
 func (r *Run) await(ctx context.Context, s types.Service, state Progress, until time.Time, limit time.Duration) (_ types.Service, err error) {

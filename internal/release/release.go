@@ -111,6 +111,7 @@ type Settings struct {
 	Command          string // "release", "watch", …: for the result
 	Cluster, Service string
 	Region           string // for the commands that messages name; empty: they name none
+	Given            Given  // for the same commands
 	Account          string // refuse any other; empty: any
 	Repository       string // name in the account's ECR, or a full URI
 
@@ -246,6 +247,7 @@ func (r *Run) finish() event.Result {
 			}
 		}
 	}
+	r.AgainIn(r.result.Failure)
 	r.result.Cluster, r.result.Service = history.Short(r.Cluster), history.Short(r.Service)
 	if r.result.Stages = r.stages; r.stages == nil {
 		r.result.Stages = []event.StageOutcome{}
