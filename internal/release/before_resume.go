@@ -169,11 +169,15 @@ func (r *Run) interruptBefore(ctx context.Context, f *event.Failure) {
 	}
 }
 
-// effects say, on the way back, what does not go back with it.
+// effects say, on the way back, what does not go back with it. A run that deployed
+// knows what it ran; whoever resumes one has that run's record. The record that a
+// revision had before it was deployed anew is of another release.
 func (r *Run) effects() []string {
 	names := strings.Join(r.before.ended, " / ")
-	if names == "" && r.deployed != nil {
-		names = r.pre.ledger.Tags[r.deployed.TaskDefinition].Before
+	if names == "" && r.deployed != nil && !r.foreign {
+		if t := r.pre.ledger.Tags[r.deployed.TaskDefinition]; r.RunID == "" || t.Run == r.RunID {
+			names = t.Before
+		}
 	}
 	if names == "" {
 		return nil
