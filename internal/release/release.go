@@ -229,6 +229,9 @@ func (r *Run) Execute(ctx context.Context) event.Result {
 	r.began = r.now()
 	r.result = event.Result{Command: r.Command, Cluster: r.Cluster, Service: r.Service}
 	r.run(ctx, releaseStages)
+	if r.result.Outcome == event.Unchanged {
+		r.tagServing(ctx)
+	}
 	switch r.result.Outcome {
 	case event.Released, event.Unchanged, event.RolledBack:
 		r.concludeEarlier(ctx)
