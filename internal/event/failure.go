@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -138,10 +139,25 @@ func (f *Failure) See(evidence ...string) *Failure {
 // Error is the message, with the cause's text where the message does not
 // already end with it.
 func (f *Failure) Error() string {
-	if f.Cause == nil || strings.Contains(f.Message, f.Cause.Error()) {
+	if f.Cause == nil {
 		return f.Message
 	}
-	return f.Message + ": " + f.Cause.Error()
+	if cause := Plain(f.Cause); !strings.Contains(f.Message, cause) {
+		return f.Message + ": " + cause
+	}
+	return f.Message
+}
+
+// Trace adds AWS's request id to the evidence, where the cause has one.
+func (f *Failure) Trace() {
+	if f.Cause == nil {
+		return
+	}
+	if id := requestID(f.Cause); id != "" {
+		if line := "AWS's request id: " + id; !slices.Contains(f.Evidence, line) {
+			f.See(line)
+		}
+	}
 }
 
 // Unwrap gives the cause to errors.Is and errors.As.
@@ -156,7 +172,7 @@ func FailuresOf(err error) []*Failure {
 	if fs := collect(err); len(fs) > 0 {
 		return fs
 	}
-	return []*Failure{Fail(CodeInternal, err.Error()).Because(err)}
+	return []*Failure{Fail(CodeInternal, Plain(err)).Because(err)}
 }
 
 func collect(err error) []*Failure {

@@ -87,7 +87,7 @@ func pushTag(ctx context.Context, e PushEngine, p PushRequest, tag string, emit 
 		}
 	}
 	f := pushFailure(ref, p.Repository, tag, err)
-	prog.end(event.Failed, f.Message)
+	prog.end(event.Failed, strings.TrimPrefix(f.Message, "push "+ref+": ")) // the step is called so already
 	return "", f
 }
 

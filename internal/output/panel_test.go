@@ -79,6 +79,16 @@ func TestPanel_frames(t *testing.T) {
 	}
 }
 
+func TestPanel_theLastFrameOfAnInterruptedRunHasNoCountsOlderThanItsVerdict(t *testing.T) {
+	v := moments()["interrupted"]
+	v.Final, v.Notice = true, ""
+	v.Run.Record(event.Record{Time: v.Now, Event: event.Result{Outcome: event.InterruptedO, ServingNow: "web:1 serves, 1/1 running"}})
+	frame := strings.Join(panel.Frame(v, 80, 30), "\n")
+	if strings.Contains(frame, "running") || strings.Contains(frame, "healthy") || !strings.Contains(frame, "release weelobackendtask") {
+		t.Errorf("the last frame is\n%s", frame)
+	}
+}
+
 // Whatever there is to draw and whatever the size: no line reaches the last column,
 // and there are never more lines than the terminal has, or than fourteen.
 func TestPanel_fits(t *testing.T) {

@@ -215,6 +215,9 @@ func (s *story) check(e event.Check) {
 	}
 	switch e.Status {
 	case event.Failed:
+		if s.chapter.name == "preflight" && e.Seconds == 0 { // the verdict tells it in full
+			text = e.Name
+		}
 		s.line(bad, "failed: "+text)
 		if e.Detail != "" {
 			s.chapter.failures = append(s.chapter.failures, e.Detail)

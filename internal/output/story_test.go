@@ -149,7 +149,7 @@ func TestStory_whatFailedIsSaidOnce(t *testing.T) {
 		ended(3, "build", event.Failed, 1, `build.before command "npm ci" failed: exit status 1`),
 		step{3, "verify", event.Check{Name: "platform", Status: event.Failed, Detail: why}},
 		ended(4, "verify", event.Failed, 1, "something else")),
-		"[preflight] failed: engine: "+why, "[1/10 preflight] failed after 2.0s",
+		"[preflight] failed: engine", "[1/10 preflight] failed after 2.0s",
 		"[build] failed: before: npm ci: exit status 1", "[2/10 build] failed after 1.0s",
 		"[verify] failed: platform: "+why, "[3/10 verify] failed after 1.0s: something else")
 }
@@ -178,7 +178,7 @@ func TestStory_checksAndDiffs(t *testing.T) {
 		step{0, "verify", event.Check{Name: "trial run", Status: event.Skipped, Detail: "nothing to try"}},
 		step{0, "register", event.Diff{From: "arn:x/web:1", To: "arn:x/web:2"}},
 		step{75, "watch", event.Heartbeat{Text: "waiting for 1 of 2 tasks", Seconds: 75}}),
-		"[preflight] warning: target: none", "[preflight] failed: engine: away", "[verify] skipped: trial run: nothing to try", "[register] task definition web:1 → web:2: no difference",
+		"[preflight] warning: target: none", "[preflight] failed: engine", "[verify] skipped: trial run: nothing to try", "[register] task definition web:1 → web:2: no difference",
 		"[watch] waiting for 1 of 2 tasks (1m15s)")
 }
 

@@ -175,6 +175,7 @@ func Refuse(res *event.Result, stage string, err error) {
 		if f.Stage == "" {
 			f.Stage = stage
 		}
+		f.Trace()
 	}
 	if len(found) > 1 {
 		c := *first

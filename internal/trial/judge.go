@@ -65,6 +65,9 @@ func (s subject) cannotExecute(line string) *event.Failure {
 	return f.Hint(hintInterpreter, hintCommand, formatHints[0])
 }
 
+// atOnce is so short a life that a database was hardly asked.
+const atOnce = time.Second
+
 // report tells an exit that is not judged.
 func (s subject) report(o outcome) (event.Status, string) {
 	n, after := o.exit.Code, lived(o.lived)
@@ -82,7 +85,14 @@ func (s subject) report(o outcome) (event.Status, string) {
 	case n == 126 || n == 127:
 		return event.Warned, fmt.Sprintf("exited with %d after %s: not judged, but that mostly means a command that is missing or may not be run", n, after)
 	}
-	return event.Done, fmt.Sprintf("exited with %d after %s: not judged, it may want its database", n, after)
+	text := fmt.Sprintf("exited with %d after %s: not judged, it may want its database", n, after)
+	if o.lived >= atOnce {
+		return event.Done, text
+	}
+	if l := len(o.output.last); l > 0 {
+		return event.Warned, text + "; its last words: " + o.output.last[l-1]
+	}
+	return event.Warned, text + "; it said nothing"
 }
 
 func (s subject) name() string {

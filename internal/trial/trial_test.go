@@ -174,7 +174,7 @@ func TestRun_NotJudged(t *testing.T) {
 		status event.Status
 		want   Result
 	}{
-		{name: "exit 1", args: []string{"out=no database", "exit=1"}, text: "exited with 1 after ", status: event.Done, want: Result{ExitCode: 1}},
+		{name: "exit 1", args: []string{"out=no database", "exit=1"}, text: "it may want its database; its last words: no database", status: event.Warned, want: Result{ExitCode: 1}},
 		{name: "exit 0", args: []string{"out=done"}, text: "exited with 0 after ", status: event.Warned, want: Result{}},
 		{name: "a missing library", args: []string{"err=node: error while loading shared libraries: libssl.so.1.1: cannot open", "exit=127"}, text: "libssl.so.1.1", status: event.Warned, want: Result{ExitCode: 127}},
 		{name: "a process that goes on", args: []string{"wait"}, change: func(r *Request) { r.Seconds = 1 }, text: "still ran after 1.0 s", status: event.Done, want: Result{Running: true, Seconds: 1}},

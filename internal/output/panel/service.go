@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/output/chronicle"
 	"github.com/weelo/weelo-deploy/internal/output/words"
 )
@@ -12,6 +13,9 @@ import (
 // service is the deployments, the tasks, how many were healthy when, and what is
 // waited for.
 func (v View) service(columns, room int) []line {
+	if v.Final && v.Run.Result != nil && v.Run.Result.Outcome == event.InterruptedO {
+		return nil // last seen before the signal: the verdict below has looked again
+	}
 	var out, foot []line
 	live := 0
 	for _, d := range v.Run.Deployments {

@@ -1,0 +1,46 @@
+package release
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+)
+
+func refusedBy(code, message string) error {
+	return &smithy.OperationError{ServiceID: "ECS", OperationName: "DescribeServices", Err: &awshttp.ResponseError{
+		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 400}}, Err: &smithy.GenericAPIError{Code: code, Message: message}},
+		RequestID:     "1b2c-3d",
+	}}
+}
+
+func TestAnErrorOfAWSIsToldInAWSsOwnWords(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{
+		"AccessDeniedException": "may not describe service a: AccessDeniedException: no, not you",
+		"ThrottlingException":   "cannot describe service a: AWS throttles this account: ThrottlingException: no, not you",
+		"StrangeException":      "describe service a: StrangeException: no, not you",
+	} {
+		err := fromAWS(refusedBy(code, "no, not you"), "describe service a", "ecs:DescribeServices")
+		var res event.Result
+		Refuse(&res, "preflight", err)
+		if got := res.Failure.Error(); got != want {
+			t.Errorf("%s is told as %q, want %q", code, got, want)
+		}
+		if got := firstLine(err); got != want {
+			t.Errorf("%s is told in a stage as %q, want %q", code, got, want)
+		}
+		if !slices.Contains(res.Failure.Evidence, "AWS's request id: 1b2c-3d") {
+			t.Errorf("%s has the evidence %q", code, res.Failure.Evidence)
+		}
+		if !errors.As(err, new(smithy.APIError)) {
+			t.Errorf("%s has lost its cause", code)
+		}
+	}
+}
