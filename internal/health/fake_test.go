@@ -267,7 +267,7 @@ func (f *fakeECS) DescribeServices(ctx context.Context, in *ecs.DescribeServices
 	if f.status == "" {
 		return &ecs.DescribeServicesOutput{Failures: []types.Failure{{Reason: aws.String("MISSING")}}}, nil
 	}
-	s := types.Service{ServiceName: aws.String("backend"), Status: &f.status, Deployments: slices.Clone(f.deployments), DeploymentConfiguration: f.settings, Events: slices.Clone(f.events[:min(100, len(f.events))])}
+	s := types.Service{ServiceName: aws.String("backend"), ServiceArn: aws.String("arn:aws:ecs:ap-south-1:318774499084:service/weelocluster/backend"), Status: &f.status, Deployments: slices.Clone(f.deployments), DeploymentConfiguration: f.settings, Events: slices.Clone(f.events[:min(100, len(f.events))])}
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
 		d.RunningCount, d.PendingCount = 0, 0

@@ -70,7 +70,7 @@ func TestWatch_oneBadHostInAFleet(t *testing.T) {
 				got.want(t, c.want, c.code)
 				blamed := 0
 				for _, n := range of[event.Note](got.told) {
-					if strings.Contains(n.Text, "only on container instance bad") && strings.Contains(n.Text, "--container-instances bad --status DRAINING") {
+					if strings.Contains(n.Text, "only on container instance bad") && strings.Contains(n.Text, "--container-instances bad --status DRAINING --region r") {
 						blamed++
 					}
 				}

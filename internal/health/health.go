@@ -211,3 +211,11 @@ func (r Return) check() error {
 
 // name is the last part of an ARN.
 func name(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+
+// InRegion is the flag of an aws command for what has this ARN; empty for a name.
+func InRegion(arn string) string {
+	if parts := strings.SplitN(arn, ":", 5); len(parts) == 5 && parts[0] == "arn" && parts[3] != "" {
+		return " --region " + parts[3]
+	}
+	return ""
+}

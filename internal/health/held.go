@@ -36,7 +36,7 @@ func (r *run) hold(now time.Time) {
 	}
 	r.progress.at = now
 	r.tellOnce("hook "+str(h.HookId)+string(r.own.LifecycleStage), event.Warn, fmt.Sprintf("ECS waits at %s for somebody to go on%s: aws ecs continue-service-deployment "+
-		"--service-deployment-arn %s --hook-id %s --action CONTINUE (or ROLLBACK)", r.stage(), expiry(h), str(r.own.ServiceDeploymentArn), str(h.HookId)))
+		"--service-deployment-arn %s --hook-id %s%s --action CONTINUE (or ROLLBACK)", r.stage(), expiry(h), str(r.own.ServiceDeploymentArn), str(h.HookId), InRegion(str(r.own.ServiceDeploymentArn))))
 }
 
 func (r *run) stage() string { return cmp.Or(string(r.own.LifecycleStage), "a lifecycle stage") }
@@ -149,8 +149,8 @@ func (r *run) stuckText(ours types.Deployment) string {
 }
 
 func (r *run) mendPercents() string {
-	return fmt.Sprintf("aws ecs update-service --cluster %s --service %s --deployment-configuration minimumHealthyPercent=100,maximumPercent=200",
-		cmp.Or(r.scope.cluster, "default"), name(r.scope.serviceName))
+	return fmt.Sprintf("aws ecs update-service --cluster %s --service %s%s --deployment-configuration minimumHealthyPercent=100,maximumPercent=200",
+		cmp.Or(r.scope.cluster, "default"), name(r.scope.serviceName), InRegion(str(r.svc.is.ServiceArn)))
 }
 
 // tellOnce tells what does not change any more.

@@ -48,7 +48,7 @@ func TestWatch_aPauseHookWaitsForSomebodyAndNotForTheTimeout(t *testing.T) {
 		})
 		got := watch(f, Policy{})
 		got.want(t, Serving, "")
-		if n := noted(got.told, "ECS waits at POST_SCALE_UP", "aws ecs continue-service-deployment --service-deployment-arn "+ownSD+" --hook-id hook-7 --action CONTINUE", "it ends with ROLLBACK"); n != 1 {
+		if n := noted(got.told, "ECS waits at POST_SCALE_UP", "aws ecs continue-service-deployment --service-deployment-arn "+ownSD+" --hook-id hook-7 --region ap-south-1 --action CONTINUE", "it ends with ROLLBACK"); n != 1 {
 			t.Errorf("what to do was told %d times, want once", n)
 		}
 		beats := of[event.Heartbeat](got.told)
@@ -199,7 +199,7 @@ func TestWatch_settingsThatLetNothingHappen(t *testing.T) {
 				}
 				got.want(t, Stalled, event.CodeTimeout)
 				says(t, got.Failure, fmt.Sprintf("0/%d running: with %d wanted, minimumHealthyPercent %d and maximumPercent %d let ECS neither start nor stop a task", c.desired, c.desired, c.least, c.most),
-					"aws ecs update-service --cluster weelocluster --service backend --deployment-configuration")
+					"aws ecs update-service --cluster weelocluster --service backend --region ap-south-1 --deployment-configuration")
 				if notes != 1 {
 					t.Errorf("it was told %d times, want once, at the beginning", notes)
 				}

@@ -189,8 +189,8 @@ func (r *run) tellHost(f *failed) {
 		return
 	}
 	r.tellOnce("host "+h, event.Warn, fmt.Sprintf("%d × %s, only on container instance %s, while tasks on others run: counted once. To place tasks elsewhere: "+
-		"aws ecs update-container-instances-state --cluster %s --container-instances %s --status DRAINING",
-		r.tally.size(f), f.Code, name(h), cmp.Or(r.scope.cluster, "default"), name(h)))
+		"aws ecs update-container-instances-state --cluster %s --container-instances %s --status DRAINING%s",
+		r.tally.size(f), f.Code, name(h), cmp.Or(r.scope.cluster, "default"), name(h), InRegion(h)))
 }
 
 // tellUnjudged warns of a failed task that nothing depends on.

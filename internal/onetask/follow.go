@@ -144,7 +144,7 @@ func (f *follow) timedOut(ctx context.Context) *event.Failure {
 		out.See("it never reached RUNNING; its last status is " + aws.ToString(stood.LastStatus))
 	}
 	if err := f.Stop(ctx, f.task, f.arn, "weelo-deploy: it did not end within "+f.task.Timeout.String()); err != nil {
-		return out.See("it could not be stopped and goes on: " + brief(err)).Hint("stop it: aws ecs stop-task --cluster " + f.task.Cluster + " --task " + f.arn)
+		return out.See("it could not be stopped and goes on: " + brief(err)).Hint("stop it: aws ecs stop-task --cluster " + f.task.Cluster + " --task " + f.arn + health.InRegion(f.arn))
 	}
 	bounded, cancel := context.WithTimeout(ctx, f.pace.Stopping)
 	defer cancel()

@@ -226,6 +226,9 @@ func TestFollow_stopsATaskThatOutlastsItsTimeout(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantFailure(t, failed, event.CodeTimeout, c.said...)
+				if hint := "--task " + taskARN + " --region ap-south-1"; c.stopErr != nil && (len(failed.Hints) != 1 || !strings.HasSuffix(failed.Hints[0], hint)) {
+					t.Errorf("the hints are %q, want a command with %s", failed.Hints, hint)
+				}
 			})
 		})
 	}

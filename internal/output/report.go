@@ -172,9 +172,10 @@ func (r *report) failure(e event.Result) {
 		r.add(neutral, "  last log: %s", cmp.Or(last, "none was found"))
 		r.lines[len(r.lines)-1].foreign = last != ""
 	}
-	if len(next) > 0 {
+	switch {
+	case len(next) > 0:
 		r.add(neutral, "  next: %s", next[0])
-	} else {
+	case !e.Rehearsal: // whose service is gone: status would tell of the real one
 		r.add(neutral, "  next: weelo-deploy status")
 	}
 	for i, v := range f.Evidence {

@@ -121,6 +121,17 @@ func TestReport_logOfTheFailedStep(t *testing.T) {
 	}
 }
 
+func TestReport_aRehearsalThatFailedNamesNoCommandForTheRealService(t *testing.T) {
+	res := failed(event.FailedRun, event.ExitUnhealthy, event.Fail(event.CodeCannotStart, "a container exited with 1"))
+	if got := draw(t, Plain, nil, step{0, "", res}).stderr.String(); !strings.Contains(got, "next: weelo-deploy status\n") {
+		t.Errorf("a release names no command:\n%s", got)
+	}
+	res.Rehearsal = true
+	if got := draw(t, Plain, nil, step{0, "", res}).stderr.String(); strings.Contains(got, "next:") {
+		t.Errorf("a rehearsal names a command:\n%s", got)
+	}
+}
+
 func TestWriteError(t *testing.T) {
 	var b bytes.Buffer
 	err := errors.Join(
