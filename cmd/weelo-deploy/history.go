@@ -118,7 +118,7 @@ func readHistory(ctx context.Context, c release.Clients, cluster, service string
 			TaskDefinition: at.TaskDefinition, Status: string(at.Status), Outcome: l.Outcome(at), Reason: at.Reason, WentBackTo: at.WentBackTo,
 			Created: at.Created.UTC(), Finished: at.Finished.UTC(), Commit: t.Commit, By: t.By, Digests: at.Digests,
 		}
-		if !at.Succeeded() {
+		if e.Code = l.Failure(at); e.Code == "" && !at.Succeeded() {
 			e.Code = t.Code
 		}
 		if !served && at.Succeeded() && at.TaskDefinition == rep.Serving {

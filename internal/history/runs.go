@@ -66,6 +66,18 @@ func (l Ledger) refuted(a Attempt) string {
 	return ""
 }
 
+// Failure is the code with which the run that began an attempt recorded that it
+// failed, whatever ECS calls it; empty when there is none.
+func (l Ledger) Failure(a Attempt) string {
+	if code := l.refuted(a); code != "" {
+		return code
+	}
+	if t := l.Tags[a.TaskDefinition]; t.Outcome.Run == t.Run && l.Begun(a) {
+		return t.Outcome.Ended
+	}
+	return ""
+}
+
 // Backstop is a circuit breaker setting that a release left to be restored, and
 // the revision that carries it. The newest release of ours speaks: it took over
 // what earlier ones had left. Without a history nobody knows which one that is.

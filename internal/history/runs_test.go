@@ -126,3 +126,25 @@ func TestWhatItsOwnReleaseFoundFailedIsNoTarget(t *testing.T) {
 		t.Error("a revision that ECS ever called a success counts as one that never succeeded")
 	}
 }
+
+// ECS calls a deployment a success that its release found wanting after it completed.
+func TestTheOutcomeOfAnAttemptIsWhatItsOwnRunRecorded(t *testing.T) {
+	for name, c := range map[string]struct{ tag, want, code string }{
+		"a redeploy that failed":     {"proven 2026-11-22T11:00:00Z r2 CHECK_FAILED", "completed, then failed", "CHECK_FAILED"},
+		"a redeploy that went well":  {"proven 2026-11-22T11:00:00Z r2", "succeeded", ""},
+		"what another run recorded":  {"proven 2026-11-22T11:00:00Z r1 CHECK_FAILED", "succeeded", ""},
+		"a revision that is refuted": {"failed 2026-11-22T11:00:00Z r2", "completed, then failed", "failed"},
+	} {
+		l := tagged(map[string]string{keys.Run: "r2 after 1", keys.Outcome: c.tag},
+			attempt{revision: 27, status: ok}, attempt{revision: 38, status: ok}, attempt{revision: 38, status: ok}, attempt{revision: 38, status: ok})
+		for i, a := range l.Attempts { // newest first: the way back, the redeploy, the release
+			want, code := "succeeded", ""
+			if i == 1 {
+				want, code = c.want, c.code
+			}
+			if got, gotCode := l.Outcome(a), l.Failure(a); got != want || gotCode != code {
+				t.Errorf("%s: attempt %d is %q with %q, want %q with %q", name, i, got, gotCode, want, code)
+			}
+		}
+	}
+}

@@ -73,6 +73,9 @@ type Outcome struct {
 	// Run is the run that the outcome concludes: the one of the revision's run tag
 	// when it was written. No clocks have to be compared to tell whether a run is over.
 	Run string
+	// Ended is the failure code of that run, where it failed and the revision is not
+	// blamed for it: a redeploy of what was proven.
+	Ended string
 }
 
 // Tags are our tags on one revision, as far as they speak of one service.
@@ -99,7 +102,11 @@ func RunValue(run, after string) string {
 
 // OutcomeValue is the value of an outcome tag.
 func OutcomeValue(o Outcome) string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", o.Kind, o.At.UTC().Format(time.RFC3339), o.Run))
+	v := fmt.Sprintf("%s %s", o.Kind, o.At.UTC().Format(time.RFC3339))
+	if o.Run != "" {
+		v = strings.TrimSpace(v + " " + o.Run + " " + o.Ended)
+	}
+	return v
 }
 
 // ParseTags reads our tags out of a revision's, given as key and value.
@@ -134,6 +141,9 @@ func parseOutcome(v string) Outcome {
 	o := Outcome{Kind: Kind(words[0]), At: when}
 	if len(words) > 2 {
 		o.Run = words[2]
+	}
+	if len(words) > 3 {
+		o.Ended = words[3]
 	}
 	switch o.Kind {
 	case Proven, Failed, Left, Superseded:

@@ -244,6 +244,8 @@ func Completed(s types.Service) bool {
 // Outcome says in a few words how an attempt ended.
 func (l Ledger) Outcome(a Attempt) string {
 	switch {
+	case a.Succeeded() && l.Failure(a) != "":
+		return "completed, then failed"
 	case a.Succeeded() && l.Tags[a.TaskDefinition].Outcome.Kind == Left:
 		return "succeeded, left by a rollback"
 	case a.Succeeded():

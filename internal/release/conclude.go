@@ -219,13 +219,13 @@ func (r *Run) rolledBack(ctx context.Context, f *event.Failure, still []*event.F
 
 // condemn tags the revision of our deployment as failed, unless it has ever
 // succeeded here: a redeploy that fails says nothing against the revision, and only
-// its run is recorded as over.
+// its run is recorded as over, with how it failed.
 func (r *Run) condemn(ctx context.Context, code event.Code) {
 	arn := r.deployed.TaskDefinition
 	t := r.pre.ledger.Tags[arn]
 	switch {
 	case r.isGoal(arn) || r.pre.ledger.ProvenBefore(arn, r.deployed.CreatedAt):
-		r.endRun(ctx, arn, history.Proven)
+		r.endRunAs(ctx, arn, history.Proven, code)
 		return
 	case t.Code != "" && t.Outcome.Kind == history.Failed && r.RunID == "":
 		code = event.Code(t.Code) // the run that died knew more
@@ -236,10 +236,16 @@ func (r *Run) condemn(ctx context.Context, code event.Code) {
 // endRun records that the run is over, and leaves what is known of the revision as
 // it is. otherwise is what is written where nothing is recorded.
 func (r *Run) endRun(ctx context.Context, arn string, otherwise history.Kind) {
+	r.endRunAs(ctx, arn, otherwise, "")
+}
+
+// endRunAs does that for a run that failed, with its code.
+func (r *Run) endRunAs(ctx context.Context, arn string, otherwise history.Kind, code event.Code) {
 	o := r.pre.ledger.Tags[arn].Outcome
 	if o.Kind == "" {
 		o = history.Outcome{Kind: otherwise, At: r.now()}
 	}
+	o.Ended = string(code)
 	r.tagAs(ctx, arn, o, event.Code(r.pre.ledger.Tags[arn].Code))
 }
 
@@ -295,6 +301,9 @@ func (r *Run) tagAs(ctx context.Context, arn string, o history.Outcome, code eve
 	o.Run = r.pre.ledger.Tags[arn].Run
 	if r.deployed != nil && arn == r.deployed.TaskDefinition && r.RunID != "" {
 		o.Run = r.RunID
+	}
+	if was := r.pre.ledger.Tags[arn].Outcome; o.Ended == "" && was.Run == o.Run {
+		o.Ended = was.Ended
 	}
 	k := r.keys()
 	set := map[string]string{k.Outcome: history.OutcomeValue(o)}
