@@ -86,6 +86,15 @@ func appendText(command string, words []string, f Flag) string {
 	return command + " " + f.Text
 }
 
+// nextOf completes the commands of a result's failure. A release that failed
+// always has one: what serves now.
+func (s Settings) nextOf(res *event.Result) {
+	if f := res.Failure; f != nil && res.Outcome == event.FailedRun && len(f.Next)+len(res.Next) == 0 && !s.Rehearsal {
+		f.Try("weelo-deploy status")
+	}
+	s.AgainIn(res.Failure)
+}
+
 // AgainIn completes the commands of a failure and of those beside it.
 func (s Settings) AgainIn(f *event.Failure) {
 	if f == nil {

@@ -41,4 +41,8 @@ func TestACommandToTypeNextReachesWhatThisRunReached(t *testing.T) {
 	if f.Next[0] != "weelo-deploy history"+where || f.Also[0].Next[0] != "aws ecs list-clusters --region ap-south-1" {
 		t.Errorf("the failure's commands are %q and %q", f.Next, f.Also[0].Next)
 	}
+	res := event.Result{Outcome: event.FailedRun, Failure: event.Fail(event.CodeInternal, "z")}
+	if s.nextOf(&res); len(res.Failure.Next) != 1 || res.Failure.Next[0] != "weelo-deploy status"+where {
+		t.Errorf("a failure without commands says %q", res.Failure.Next)
+	}
 }

@@ -250,7 +250,7 @@ func (r *Run) finish() event.Result {
 			}
 		}
 	}
-	r.AgainIn(r.result.Failure)
+	r.nextOf(&r.result)
 	r.result.Cluster, r.result.Service = history.Short(r.Cluster), history.Short(r.Service)
 	if r.result.Stages = r.stages; r.stages == nil {
 		r.result.Stages = []event.StageOutcome{}
