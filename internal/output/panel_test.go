@@ -89,6 +89,25 @@ func TestPanel_theLastFrameOfAnInterruptedRunHasNoCountsOlderThanItsVerdict(t *t
 	}
 }
 
+func TestTerminal_afterAnInterruptOnlyTheVerdictCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w writes
+		out, err := New(Options{Mode: "tty", Stdout: io.Discard, Stderr: &w, StderrTerminal: true, Size: func() (int, int) { return 80, 24 }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream := event.NewStream(nil, out)
+		stream.In("watch")(stageEvent("watch", event.Started))
+		stream.In("watch")(event.Deployment{ID: "ecs-svc/1", TaskDefinition: "a:2", Status: "PRIMARY", Desired: 1, Pending: 1, Ours: true})
+		synctest.Wait()
+		n := len(w.list)
+		stream.In("")(event.Result{Outcome: event.InterruptedO, ExitCode: event.ExitInterrupt, ServingNow: "a:2 serves, 1/1 running"})
+		if end := strings.Join(w.list[n:], ""); strings.Contains(end, "0/1 running") || !strings.Contains(end, "a:2 serves, 1/1 running") {
+			t.Errorf("the run ends with\n%s", end)
+		}
+	})
+}
+
 // Whatever there is to draw and whatever the size: no line reaches the last column,
 // and there are never more lines than the terminal has, or than fourteen.
 func TestPanel_fits(t *testing.T) {

@@ -60,10 +60,10 @@ func (l *live) record(r event.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, last := r.Event.(event.Result)
+	l.run.Record(r) // the last frame depends on how the run ended
 	if last && !l.over {
 		l.leave()
 	}
-	l.run.Record(r)
 	l.story.record(r)
 	if !last && l.running == nil && !l.over {
 		l.running = make(chan struct{})
