@@ -90,7 +90,8 @@ type process struct {
 	cmd    *exec.Cmd
 	out    *buffer
 	ended  chan struct{}
-	master *os.File // of its terminal
+	master *os.File      // of its terminal
+	read   chan struct{} // closed when all that the terminal shows was read
 }
 
 // buffer takes output while others look at it.
@@ -160,7 +161,11 @@ func (h *host) startOnTerminal(args ...string) *process {
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, slave, slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	p.begin()
-	go func() { _, _ = io.Copy(p.out, master) }() // ends with EIO when nobody holds the other side
+	p.read = make(chan struct{})
+	go func() {
+		defer close(p.read)
+		_, _ = io.Copy(p.out, master) // ends with EIO when nobody holds the other side
+	}()
 	h.t.Cleanup(func() { master.Close() })
 	return p
 }
@@ -209,6 +214,9 @@ func (p *process) wants(exit int, said ...string) {
 	case <-p.ended:
 	case <-time.After(40 * time.Second):
 		p.h.t.Fatalf("it does not end; so far it said\n%s", p.out)
+	}
+	if p.read != nil { // what it said last may still be in the terminal
+		<-p.read
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != exit {
 		p.h.t.Errorf("exit %d (%s), want %d", code, p.cmd.ProcessState, exit)
