@@ -60,9 +60,9 @@ func TestExplain_refines(t *testing.T) {
 		f.at(8*time.Second, func() { f.crash("new2", 1) })
 		l := &fakeLogs{lines: map[string][]string{stream1: {"exec /app/server: exec format error"}}, after: f.began.Add(20 * time.Second)}
 		got := watch(f, Policy{}, withLogs(l))
-		got.want(t, Failing, "EXIT_1") // the log came too late
-		l.after = time.Time{}
-		v, _ := explain(f, l, fakeDefinition{"awslogs", false}, got.Verdict)
+		got.want(t, Failing, "EXIT_1")   // the log came too late
+		now := &fakeLogs{lines: l.lines} // the watch may still be asking the other one
+		v, _ := explain(f, now, fakeDefinition{"awslogs", false}, got.Verdict)
 		if v.Failure.Code != event.CodeExecFormat || v.Failure.Tasks != 2 {
 			t.Errorf("failure = %+v, want it refined", v.Failure)
 		}
