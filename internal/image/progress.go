@@ -68,13 +68,13 @@ func (p *progress) tell(s engine.PushProgress) {
 	switch {
 	case s.Status == "Pushed":
 		l.finished = true
-		p.line("layer %s: pushed, %s", s.Layer, size(l.sent))
+		p.line("layer %s: pushed, %s", s.Layer, event.Bytes(l.sent))
 	case s.Status == "Layer already exists", strings.HasPrefix(s.Status, "Mounted from "):
 		l.finished, l.existed = true, true
 	default:
 		if time.Since(p.last) >= tellEvery {
 			sent, total, _, _ := p.sums()
-			p.line("%s of at least %s sent", size(sent), size(total))
+			p.line("%s of at least %s sent", event.Bytes(sent), event.Bytes(total))
 		}
 	}
 }
@@ -113,18 +113,4 @@ func (p *progress) end(s event.Status, err string) {
 		p.line("%s", err)
 	}
 	p.emit(e)
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	const unit = 1000
-	switch {
-	case n >= unit*unit*unit:
-		return fmt.Sprintf("%.1f GB", float64(n)/(unit*unit*unit))
-	case n >= unit*unit:
-		return fmt.Sprintf("%.1f MB", float64(n)/(unit*unit))
-	case n >= unit:
-		return fmt.Sprintf("%.0f kB", float64(n)/unit)
-	}
-	return fmt.Sprintf("%d B", n)
 }

@@ -156,7 +156,7 @@ func (d *data) steps(r *chronicle.Run) {
 			x.How = string(s.Status)
 		}
 		if s.Total > 0 {
-			x.How += ", " + words.Bytes(s.Bytes)
+			x.How += ", " + event.Bytes(s.Bytes)
 		}
 		d.Steps = append(d.Steps, x)
 	}

@@ -56,7 +56,7 @@ func (v View) step(s *chronicle.Step, columns int) line {
 	l := line{{good, "  " + spinner(v.Now) + " "}, {plain, s.Name}}
 	switch {
 	case s.Total > 0:
-		sent := words.Bytes(s.Bytes) + " of " + words.Bytes(s.Total)
+		sent := event.Bytes(s.Bytes) + " of " + event.Bytes(s.Total)
 		l = line{{good, "  " + spinner(v.Now) + " "}, {plain, bar(s.Bytes, s.Total, max(8, columns/4)) + " " + sent + "  "}, {dim, s.Name}}
 	case s.Last != "":
 		l = append(l, part{dim, "  │ " + s.Last})

@@ -32,20 +32,6 @@ func Took(seconds float64) string {
 	}
 }
 
-// Bytes is a number of bytes for people.
-func Bytes(n int64) string {
-	const unit = 1000
-	switch {
-	case n >= unit*unit*unit:
-		return fmt.Sprintf("%.1f GB", float64(n)/(unit*unit*unit))
-	case n >= unit*unit:
-		return fmt.Sprintf("%.1f MB", float64(n)/(unit*unit))
-	case n >= unit:
-		return fmt.Sprintf("%.0f kB", float64(n)/unit)
-	}
-	return fmt.Sprintf("%d B", n)
-}
-
 // Name is the part of an ARN that people know it by.
 func Name(arn string) string {
 	return arn[strings.LastIndexByte(arn, '/')+1:]
