@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,9 +95,7 @@ func (s *session) build(ctx context.Context, f *buildFlags, res *event.Result) e
 		return err
 	}
 	req := buildRequest(c, src, f.noCache, f.pull)
-	if req.Name = f.name; req.Name == "" {
-		req.Name = defaultName(c.Image.Repository)
-	}
+	req.Name = cmp.Or(f.name, defaultName(c.Image.Repository))
 	want, err := image.ParsePlatform(req.Platform)
 	if err != nil {
 		return event.Fail(event.CodeConfig, "build.platform").Because(err)
