@@ -34,6 +34,7 @@ type runner struct {
 	release *httptest.Server
 	outputs map[string]string // of the step that ran last
 	path    []string
+	env     []string // of the tool, besides what every run has
 }
 
 // ended is how an action ended.

@@ -57,3 +57,14 @@ func TestFileThatCannotBeReadIsNeverIgnoredUnasked(t *testing.T) {
 		}
 	}
 }
+
+func TestVariableThatIsWrongIsNotBlamedOnTheFile(t *testing.T) {
+	t.Parallel()
+	r := newRunner(t)
+	r.write(t, "weelo-deploy.yaml", actionConfig)
+	r.env = append(r.env, "WEELO_DEPLOY_CLUSTR=staging")
+	_, stderr, code := r.tool(t, "status", "--output", "plain")
+	if code != 2 || !strings.Contains(stderr, "to do without it: unset WEELO_DEPLOY_CLUSTR") || strings.Contains(stderr, os.DevNull) {
+		t.Errorf("exit %d, want 2 and the variable to unset:\n%s", code, stderr)
+	}
+}

@@ -21,6 +21,7 @@ func (r *runner) tool(t *testing.T, args ...string) (stdout, stderr string, code
 	t.Helper()
 	cmd := exec.Command("weelo-deploy", args...)
 	cmd.Dir, cmd.Env = r.dir, append(r.server.Env(), "HOME="+r.dir, "PATH="+os.Getenv("PATH"), "CI=true", "USER=ana")
+	cmd.Env = append(cmd.Env, r.env...)
 	var out, story strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &story
 	if err := cmd.Run(); cmd.ProcessState == nil {

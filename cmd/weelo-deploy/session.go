@@ -193,14 +193,25 @@ func (s *session) leftOut() string {
 	return text
 }
 
-// withoutFile adds to the error of a file that cannot be read how to do without it.
-// It is never ignored by itself: it may name the only account that may be touched.
+// withoutFile adds to the error of a configuration that cannot be read how to do
+// without what is wrong: the file, or a variable. Neither is ignored by itself: it
+// may name the only account that may be touched.
 func (s *session) withoutFile(err error) error {
-	first := event.FailuresOf(err)[0]
-	if first.Code != event.CodeConfig {
+	all := event.FailuresOf(err)
+	if all[0].Code != event.CodeConfig {
 		return err
 	}
-	first.Hint(fmt.Sprintf("to do without the file, and without the account that it names: weelo-deploy %s --config %s --region REGION --cluster CLUSTER --service SERVICE", s.command, os.DevNull))
+	inFile := false
+	for _, f := range all {
+		if name, _, found := strings.Cut(f.Message, ":"); found && strings.HasPrefix(name, "WEELO_DEPLOY_") {
+			f.Hint("to do without it: unset " + name)
+		} else {
+			inFile = true
+		}
+	}
+	if inFile {
+		all[0].Hint(fmt.Sprintf("to do without the file, and without the account that it names: weelo-deploy %s --config %s --region REGION --cluster CLUSTER --service SERVICE", s.command, os.DevNull))
+	}
 	return err
 }
 
