@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
+	"github.com/weelo/weelo-deploy/internal/sandbox/secrets"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
 )
 
@@ -39,6 +41,9 @@ func (s *Server) plant(ctx context.Context) error {
 			return fmt.Errorf("seed project %s: %w", p.Name, err)
 		}
 	}
+	if err := s.plantValues(from); err != nil {
+		return err
+	}
 	for _, c := range from.Clusters {
 		s.cluster.SeedCluster(c.Name, resourceTags(c.Tags))
 	}
@@ -52,6 +57,27 @@ func (s *Server) plant(ctx context.Context) error {
 		}
 		if err := s.cluster.SeedService(ctx, record); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// plantValues writes what tasks get in their environment.
+func (s *Server) plantValues(from *seed.Seed) error {
+	for _, p := range from.Parameters {
+		if err := s.secrets.PutParameter(p.Name, p.Value, cmp.Or(p.Type, secrets.String), true); err != nil {
+			return fmt.Errorf("seed parameter %s: %w", p.Name, err)
+		}
+	}
+	for _, x := range from.Secrets {
+		if _, err := s.secrets.CreateSecret(x.Name, x.Value); err != nil {
+			return fmt.Errorf("seed secret %s: %w", x.Name, err)
+		}
+	}
+	for _, o := range from.Objects {
+		s.objects.CreateBucket(o.Bucket)
+		if err := s.objects.Put(o.Bucket, o.Key, []byte(o.Body)); err != nil {
+			return fmt.Errorf("seed object %s/%s: %w", o.Bucket, o.Key, err)
 		}
 	}
 	return nil

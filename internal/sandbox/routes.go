@@ -56,7 +56,7 @@ func (s *Server) hasOperation(service, operation string) bool {
 func (s *Server) operations() map[string][]string {
 	all := map[string][]string{"sts": {getCallerIdentity}, "iam": {simulatePrincipalPolicy}}
 	all["s3"] = s.objects.Operations()
-	for _, name := range []string{"ecs", "ecr", "logs", "codebuild"} {
+	for _, name := range []string{"ecs", "ecr", "logs", "codebuild", "ssm", "secretsmanager"} {
 		all[name] = s.api.Service(name).Operations()
 	}
 	return all

@@ -36,7 +36,9 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
+	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
+	"github.com/weelo/weelo-deploy/internal/sandbox/secrets"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task"
 )
@@ -70,9 +72,8 @@ type Config struct {
 	// It is needed when the seed has images "from" the engine.
 	PushImage func(ctx context.Context, p ImagePush) error
 
-	// Secrets, Isolated and BreakerIgnoresCrashes are the cluster's; see
+	// Isolated and BreakerIgnoresCrashes are the cluster's; see
 	// [cluster.Config]. The seed's breakerCountsCrashes goes first.
-	Secrets               cluster.Secrets
 	Isolated              bool
 	BreakerIgnoresCrashes bool
 
@@ -93,7 +94,8 @@ type Server struct {
 	registry *registry.Store
 	logs     *logstore.Store
 	cluster  *cluster.Cluster
-	objects  *builds.Objects
+	objects  *objects.Store
+	secrets  *secrets.Store
 	builds   *builds.Store
 	faults   *fault.Set
 	calls    *fault.Log
@@ -184,6 +186,7 @@ func open(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, listener: listener, served: make(chan struct{}), closing: make(chan struct{}),
 		logs: logstore.New(cfg.Account, cfg.Region, cfg.Now), calls: fault.NewLog(cfg.Now),
+		objects: objects.New(cfg.Region), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
 	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithGate(s.gate))
 	if err != nil {
@@ -191,10 +194,9 @@ func open(cfg Config) (*Server, error) {
 	}
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
-		Runtime: cfg.Runtime, Images: s.images(), Logs: s.logs, Secrets: cfg.Secrets,
+		Runtime: cfg.Runtime, Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
 		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes,
 	})
-	s.objects = builds.NewObjects(cfg.Region)
 	s.builds = builds.New(builds.Config{Account: cfg.Account, Region: cfg.Region, Now: cfg.Now, Logs: s.logs, Objects: s.objects, Env: s.buildEnv})
 	s.mount()
 	return s, nil
@@ -207,6 +209,8 @@ func (s *Server) mount() {
 	s.api.Add("ecr", s.registry.ECR(s.Registry))
 	s.api.Add("logs", s.logs.API())
 	s.api.Add("codebuild", s.builds.API())
+	s.api.Add("ssm", s.secrets.SSM())
+	s.api.Add("secretsmanager", s.secrets.SecretsManager())
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
 	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
 	s.http = &http.Server{
@@ -289,8 +293,11 @@ func (s *Server) buildEnv() []string {
 	return env
 }
 
+// Secrets is the store of parameters and secrets.
+func (s *Server) Secrets() *secrets.Store { return s.secrets }
+
 // Objects is the S3 store.
-func (s *Server) Objects() *builds.Objects { return s.objects }
+func (s *Server) Objects() *objects.Store { return s.objects }
 
 // Bounds of ending.
 const (

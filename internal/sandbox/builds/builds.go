@@ -21,6 +21,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
+	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 )
 
 // Project is a CodeBuild project.
@@ -35,7 +36,7 @@ type Config struct {
 	Account, Region string
 	Now             func() time.Time
 	Logs            *logstore.Store
-	Objects         *Objects
+	Objects         *objects.Store
 	// Env is what the commands of a build get besides their own variables.
 	Env func() []string
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
+	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 )
 
 // world is CodeBuild and S3 behind a listener, seen by the SDK's own client.
@@ -35,8 +36,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	logs := logstore.New("000000000000", "us-east-1", nil)
-	objects := NewObjects("us-east-1")
-	w := &world{logs: logs, Store: New(Config{Account: "000000000000", Region: "us-east-1", Now: time.Now, Logs: logs, Objects: objects,
+	store := objects.New("us-east-1")
+	w := &world{logs: logs, Store: New(Config{Account: "000000000000", Region: "us-east-1", Now: time.Now, Logs: logs, Objects: store,
 		Env: func() []string { return []string{"PATH=" + os.Getenv("PATH"), "GREETING=hello"} }})}
 	if err := w.AddProject(Project{Name: "images", Source: "sources/a.zip"}); err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func newWorld(t *testing.T) *world {
 	mux.Add("codebuild", w.API())
 	all := http.NewServeMux()
 	all.Handle("POST /{$}", mux)
-	all.Handle("/", objects.Handler(mux.Do))
+	all.Handle("/", store.Handler(mux.Do))
 	server := httptest.NewServer(all)
 	t.Cleanup(server.Close)
 	t.Cleanup(w.Close)

@@ -68,7 +68,7 @@ func (s *Store) phases(ctx context.Context, b *build, dir, source, text string, 
 		if err := yaml.Load([]byte(text), &spec, yaml.WithKnownFields()); err != nil {
 			return fmt.Errorf("YAML_FILE_ERROR: %w", err)
 		}
-		body, err := s.cfg.Objects.get(source)
+		body, err := s.cfg.Objects.Get(source)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,9 @@ type Config struct {
 	// secret has a placeholder for a value.
 	Secrets Secrets
 
+	// Objects reads environment files. With nil there are none.
+	Objects Objects
+
 	// Isolated makes all tasks those of a rehearsal; see [task.Spec].
 	Isolated bool
 
@@ -76,13 +79,16 @@ type LogSink interface {
 }
 
 // Secrets reads secrets by their valueFrom: the ARN or name of a parameter or
-// a secret. An error's text is told to clients in the reason of the task.
+// a secret. An error's text is told to clients in the reason of the task, behind
+// "execution resource retrieval failed: ".
 type Secrets interface {
 	Value(from string) (string, error)
 }
 
-// placeholder is the value of every secret when there is no [Secrets].
-const placeholder = "sandbox-placeholder"
+// Objects reads objects of S3 by BUCKET/KEY.
+type Objects interface {
+	Get(location string) ([]byte, error)
+}
 
 func (c Config) withDefaults() Config {
 	if c.Account == "" {

@@ -21,7 +21,7 @@ type startError struct {
 }
 
 // prepare resolves what a task needs before it can run, in the order in which
-// the container agent does: secrets, log configuration, images. It runs
+// the container agent does: environment files and secrets, log configuration, images. It runs
 // without the lock.
 func (c *Cluster) prepare(j job) {
 	spec, digests, failed := c.specOf(j)
@@ -45,11 +45,9 @@ func (c *Cluster) specOf(j job) (task.Spec, map[string]string, *startError) {
 	spec := c.baseSpec(j)
 	digests := make(map[string]string)
 	for i, def := range o.def.Task.ContainerDefinitions {
-		secrets, failed := c.secrets(def)
-		if failed != nil {
+		if failed := c.environment(&spec.Containers[i], def, o); failed != nil {
 			return spec, nil, failed
 		}
-		spec.Containers[i].Env = append(spec.Containers[i].Env, secrets...)
 	}
 	if failed := c.checkLogs(o); failed != nil {
 		return spec, nil, failed
@@ -63,25 +61,6 @@ func (c *Cluster) specOf(j job) (task.Spec, map[string]string, *startError) {
 		digests[*def.Name] = image.Digest
 	}
 	return spec, digests, nil
-}
-
-// secrets reads the values of a container's secrets.
-func (c *Cluster) secrets(def types.ContainerDefinition) ([]string, *startError) {
-	var env []string
-	for _, s := range def.Secrets {
-		value := placeholder
-		if c.cfg.Secrets != nil {
-			v, err := c.cfg.Secrets.Value(deref(s.ValueFrom))
-			if err != nil {
-				return nil, &startError{container: *def.Name, reason: fmt.Sprintf(
-					"ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret %s: %s",
-					deref(s.ValueFrom), err)}
-			}
-			value = v
-		}
-		env = append(env, deref(s.Name)+"="+value)
-	}
-	return env, nil
 }
 
 // checkLogs looks for the log groups of all containers, and creates those

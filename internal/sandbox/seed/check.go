@@ -23,6 +23,7 @@ var (
 	// Names of CodeBuild's CreateProject and of S3 buckets.
 	projectName = form.New(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`)
 	bucketName  = form.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	valueName   = form.New(`^[A-Za-z0-9/_+=.@!-]{1,512}$`) // of parameters and secrets
 	digestForm  = form.New(`^sha256:[0-9a-f]{64}$`)
 )
 
@@ -51,6 +52,7 @@ func check(file string, s *Seed, root *yaml.Node) error {
 	c.checkRevisions()
 	c.checkServices()
 	c.checkProjects()
+	c.checkValues()
 	return errors.Join(c.found...)
 }
 
@@ -61,6 +63,30 @@ func (c *checker) checkProjects() {
 		if bucket, key, _ := strings.Cut(p.Source, "/"); !bucketName.MatchString(bucket) || key == "" {
 			c.add([]any{"projects", i, "source"}, "project %s: source wants BUCKET/KEY, not %q", p.Name, p.Source)
 		}
+	}
+}
+
+// checkValues looks at what the APIs would refuse by its name alone; they refuse
+// the rest when the seed is planted.
+func (c *checker) checkValues() {
+	parameters, secrets, objects := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for i, p := range c.seed.Parameters {
+		c.name(parameters, valueName, "parameter", p.Name, "parameters", i, "name")
+		if p.Value == "" {
+			c.add([]any{"parameters", i}, "parameter %s has no value", p.Name)
+		}
+	}
+	for i, s := range c.seed.Secrets {
+		c.name(secrets, valueName, "secret", s.Name, "secrets", i, "name")
+	}
+	for i, o := range c.seed.Objects {
+		if !bucketName.MatchString(o.Bucket) {
+			c.add([]any{"objects", i, "bucket"}, "%q is no name for a bucket", o.Bucket)
+		}
+		if o.Key == "" || objects[o.Bucket+"/"+o.Key] {
+			c.add([]any{"objects", i, "key"}, "object %s/%s wants a key of its own", o.Bucket, o.Key)
+		}
+		objects[o.Bucket+"/"+o.Key] = true
 	}
 }
 

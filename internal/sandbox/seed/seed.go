@@ -38,6 +38,30 @@ type Seed struct {
 	TaskDefinitions      []Revision   `yaml:"taskDefinitions"`
 	Services             []Service    `yaml:"services"`
 	Projects             []Project    `yaml:"projects"`
+	Parameters           []Parameter  `yaml:"parameters"`
+	Secrets              []Secret     `yaml:"secrets"`
+	Objects              []Object     `yaml:"objects"`
+}
+
+// Parameter is a parameter of SSM.
+type Parameter struct {
+	Name  string `yaml:"name"`
+	Value string `yaml:"value"`
+	Type  string `yaml:"type"` // String (default), StringList, SecureString
+}
+
+// Secret is a secret of Secrets Manager. Task definitions name it by its ARN
+// without the six letters at the end, which are made by chance.
+type Secret struct {
+	Name  string `yaml:"name"`
+	Value string `yaml:"value"`
+}
+
+// Object is an object of S3: an environment file, for example. Its bucket is made.
+type Object struct {
+	Bucket string `yaml:"bucket"`
+	Key    string `yaml:"key"`
+	Body   string `yaml:"body"`
 }
 
 // Project is a CodeBuild project whose source is in S3. Its builds run their

@@ -1,0 +1,60 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
+)
+
+const valuesSeed = `
+clusters: [{name: c}]
+repositories: [{name: web, images: [{tags: [v1], builtin: {program: serve}}]}]
+parameters: [{name: /web/token, value: open sesame, type: SecureString}]
+secrets: [{name: web/db, value: '{"user":"ada"}'}]
+objects: [{bucket: conf, key: web.env, body: "COLOR=red\n"}]
+taskDefinitions:
+  - family: web
+    revision: 3
+    definition:
+      cpu: "256"
+      memory: "512"
+      containerDefinitions:
+        - name: app
+          image: ${REGISTRY}/web:v1
+          environmentFiles: [{type: s3, value: "arn:aws:s3:::conf/web.env"}]
+          secrets:
+            - {name: TOKEN, valueFrom: /web/token}
+            - {name: USER, valueFrom: "arn:aws:secretsmanager:us-east-1:000000000000:secret:web/db:user::"}
+`
+
+func TestSeed_ValuesReachTheTask(t *testing.T) {
+	planted, err := seed.Parse("seed.yaml", []byte(valuesSeed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := start(t, Config{Seed: planted})
+	if _, err := w.ecs.RunTask(t.Context(), &ecs.RunTaskInput{Cluster: aws.String("c"), TaskDefinition: aws.String("web:3")}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the task", func() bool { return len(w.runtime.Started()) == 1 })
+	env := w.runtime.Started()[0].Containers[0].Env
+	for _, want := range []string{"COLOR=red", "TOKEN=open sesame", "USER=ada"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("environment %q lacks %s", env, want)
+		}
+	}
+}
+
+func TestSeed_RefusesValuesThatNobodyCouldName(t *testing.T) {
+	_, err := seed.Parse("seed.yaml", []byte("parameters: [{name: a b, value: x}, {name: c}]\nsecrets: [{name: s}, {name: s}]\nobjects: [{bucket: B, key: k}, {bucket: conf}]\n"))
+	for _, want := range []string{`"a b" is no name for a parameter`, "parameter c has no value", `secret "s" is there twice`, `"B" is no name for a bucket`, "object conf/ wants a key"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse = %v, want %q", err, want)
+		}
+	}
+}
