@@ -13,10 +13,23 @@ type Pace struct {
 	Healthy     time.Duration // RUNNING without a health check counts as healthy after that
 	CrashPace   time.Duration // from the creation of a task that crashed to that of its replacement
 	Request     time.Duration // from …_REQUESTED of a service deployment to what was requested
+	Stage       time.Duration // a lifecycle stage lasts at least that long
+	Alarms      time.Duration // between two looks at CloudWatch alarms
 
 	// throttle is the pause after the n-th round of tasks in a row that
 	// stopped without reaching RUNNING; the last one repeats.
 	throttle []time.Duration
+
+	speed float64
+}
+
+// Of returns a time that a configuration gives, such as a bake time, divided by
+// the speed.
+func (p Pace) Of(d time.Duration) time.Duration {
+	if p.speed <= 0 {
+		return d
+	}
+	return time.Duration(float64(d) / p.speed)
 }
 
 // Retention is how long a stopped task can be described (DescribeTasks: "at
@@ -41,6 +54,9 @@ func PaceFor(speed float64) Pace {
 		Healthy:     by(40 * time.Second),
 		CrashPace:   by(51 * time.Second),
 		Request:     by(5 * time.Second),
+		Stage:       by(5 * time.Second),
+		Alarms:      by(10 * time.Second),
+		speed:       speed,
 	}
 	for _, d := range []time.Duration{0, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 27 * time.Minute} {
 		p.throttle = append(p.throttle, by(d))

@@ -16,6 +16,9 @@ func (s *Service) place(env Env) {
 		s.stopAll(env)
 		return
 	}
+	if c := s.course(); c != nil && s.placeFleets(c, env) {
+		return
+	}
 	p.holds = slices.DeleteFunc(p.holds, func(until time.Time) bool { return !env.Now.Before(until) })
 	for {
 		started := s.start(p, env)
@@ -45,6 +48,12 @@ func (s *Service) start(p *Deployment, env Env) bool {
 	if n <= 0 {
 		return false
 	}
+	s.begin(p, n, env)
+	return true
+}
+
+// begin starts n tasks of p.
+func (s *Service) begin(p *Deployment, n int, env Env) {
 	unhealthy := s.replacedUnhealthy(p)
 	var ids []string
 	for range n {
@@ -61,7 +70,6 @@ func (s *Service) start(p *Deployment, env Env) bool {
 	}
 	s.say(env, text)
 	s.steady, p.blocked = false, false
-	return true
 }
 
 // replacedUnhealthy counts p's unhealthy tasks that have no successor yet,

@@ -17,7 +17,7 @@ const (
 	statusBreakerStop  = "Service deployment stopped because the circuit breaker threshold was exceeded."
 	statusUser         = "Service deployment rolled back because of a StopServiceDeployment request."
 	statusNewer        = "Service deployment stopped because of a newer service deployment."
-	statusNothingToDo  = "Service deployment failed: there is no completed deployment to roll back to."
+	statusNothingToDo  = "No rollback candidate was found to run the rollback."
 	statusRollbackFail = "Service deployment rollback failed because the circuit breaker threshold was exceeded."
 )
 
@@ -42,6 +42,9 @@ func (s *Service) Deploy(d *Deployment, serviceDeployment string, env Env) *Serv
 	}
 	for _, old := range s.Deployments {
 		sd.Sources = append(sd.Sources, old.Revision)
+	}
+	if s.Plan.eventful() {
+		sd.Course = newCourse(s.Plan, len(s.Deployments) > 1)
 	}
 	d.Rollout, d.Reason = InProgress, fmt.Sprintf(reasonInProgress, d.ID)
 	d.Created, d.Updated = env.Now, env.Now
@@ -99,6 +102,9 @@ func (s *Service) rollBack(sd *ServiceDeployment, to *Deployment, reason, why st
 	s.Deployments = slices.Insert(s.Deployments, 0, to)
 	s.LastCompleted = nil
 	s.steady = false
+	if sd.Course != nil {
+		sd.Course.turnBack(s.healthy(to) > 0)
+	}
 	s.say(env, "rolling back to deployment "+to.ID+".")
 }
 
@@ -158,9 +164,12 @@ func (s *Service) checkCompleted(env Env) {
 	if sd != nil && sd.Status == SDRollbackRequested {
 		return // what is asked to be undone does not complete any more
 	}
+	if s.course().baking() {
+		return
+	}
 	if p.Rollout == InProgress {
 		p.Rollout, p.Reason, p.Updated = Completed, fmt.Sprintf(reasonCompleted, p.ID), env.Now
-		s.LastCompleted = p
+		s.LastCompleted, s.Served = p, p
 		s.complete(sd, env)
 		s.say(env, fmt.Sprintf("(deployment %s) deployment completed.", p.ID))
 	}

@@ -14,6 +14,13 @@ type Env struct {
 	NewTaskID  func() string
 	NewEventID func() string
 
+	// NewHookID makes the id of a hook of that type.
+	NewHookID func(hookType string) string
+
+	// Alarm reads the state of a CloudWatch alarm; ok is false when there is
+	// none of that name. nil: there are no alarms.
+	Alarm func(name string) (state string, ok bool)
+
 	// CrashesCount says that a task which crashes after it reached RUNNING
 	// counts as failed. AWS documents that it does not; services have been
 	// seen to do so.
@@ -27,6 +34,7 @@ type Service struct {
 	Limits   Limits
 	Grace    time.Duration // healthCheckGracePeriodSeconds
 	Breaker  Breaker
+	Plan     Plan
 	Draining bool // deleted: everything is stopped and nothing started
 
 	// Deployments begins with the PRIMARY one; the others are ACTIVE.
@@ -36,6 +44,10 @@ type Service struct {
 	// recent deployment in the state COMPLETED, whether it still has tasks or
 	// not. While a rollback to it goes on there is none.
 	LastCompleted *Deployment
+
+	// Served is the deployment that was completed last, also while it is
+	// being rolled back to; see [Service.Serving].
+	Served *Deployment
 
 	// ServiceDeployments are told about for 90 days; oldest first.
 	ServiceDeployments []*ServiceDeployment

@@ -37,6 +37,10 @@ type ServiceDeployment struct {
 	// Final are the counts of the target when the service deployment ended.
 	Final Counts
 
+	// Course is its way through the lifecycle stages; nil where there are none.
+	Course *Course
+	Alarms *AlarmWatch // nil: none watch it
+
 	requested time.Time // of the stop or rollback
 }
 
@@ -83,6 +87,9 @@ func (s *Service) end(sd *ServiceDeployment, status string, env Env) {
 	sd.Threshold = s.Breaker.Threshold(s.Desired)
 	sd.Final = s.Count(sd.Deployment)
 	sd.Status, sd.Updated, sd.Finished = status, env.Now, env.Now
+	if sd.Alarms.watching() {
+		sd.Alarms.Status = MonitorComplete
+	}
 	if status == SDStopped {
 		sd.StoppedAt = env.Now
 	}
@@ -95,6 +102,7 @@ func (s *Service) advanceServiceDeployments(env Env) {
 		switch {
 		case sd.Status == SDPending:
 			sd.Status, sd.Started, sd.Updated = SDInProgress, env.Now, env.Now
+			s.watchAlarms(sd, env)
 		case sd.Status == SDStopRequested && due:
 			s.end(sd, SDStopped, env)
 		case sd.Status == SDRollbackRequested && due:

@@ -32,6 +32,12 @@ type sim struct {
 	does   map[string]behaviour // by deployment
 	due    []pending
 	tasks  int
+	hooks  int
+	alarms map[string]string
+	calls  []string                    // stages at which functions were called
+	answer func(call int) Answer       // of the n-th call, from 1
+	trail  []string                    // stages and weights, as they were entered
+	paused func(m *sim, hook *HookRun) // what somebody does at a pause
 	began  time.Time
 	starts []start
 	// most and fewest running tasks that were ever seen since watch began
@@ -53,12 +59,14 @@ func newSim(t *testing.T, desired int, l Limits, b Breaker) *sim {
 	t0 := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	m := &sim{
 		t: t, s: &Service{Name: "web", Desired: desired, Limits: l, Breaker: b},
-		now: t0, began: t0, does: make(map[string]behaviour),
+		now: t0, began: t0, does: make(map[string]behaviour), alarms: make(map[string]string),
 	}
 	m.env = Env{
 		Pace: PaceFor(1), CrashesCount: true,
 		NewTaskID:  func() string { m.tasks++; return fmt.Sprintf("t%d", m.tasks) },
 		NewEventID: func() string { return "" },
+		NewHookID:  func(kind string) string { m.hooks++; return fmt.Sprintf("%s-%d", kind, m.hooks) },
+		Alarm:      func(name string) (string, bool) { state, ok := m.alarms[name]; return state, ok },
 	}
 	return m
 }
@@ -91,7 +99,8 @@ func (m *sim) run(d time.Duration) {
 			m.act(a)
 		}
 		m.check()
-		if len(acts) > 0 || m.fire() {
+		m.follow()
+		if m.callHooks() || len(acts) > 0 || m.fire() {
 			continue
 		}
 		if !m.now.Before(end) {

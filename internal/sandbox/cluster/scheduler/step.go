@@ -18,9 +18,13 @@ func (s *Service) Step(env Env) ([]Action, time.Time) {
 	acts = s.advanceTasks(env, acts)
 	s.judge(env)
 	s.checkBreaker(env)
-	s.place(env)
-	acts = s.advanceTasks(env, acts)
-	s.checkCompleted(env)
+	s.checkAlarms(env)
+	s.advanceCourse(env)
+	for again := true; again; again = s.advanceCourse(env) {
+		s.place(env)
+		acts = s.advanceTasks(env, acts)
+		s.checkCompleted(env)
+	}
 	return acts, s.wake(env)
 }
 
@@ -53,6 +57,8 @@ func (s *Service) wake(env Env) time.Time {
 		}
 	}
 	s.wakeServiceDeployments(env, earlier)
+	s.wakeCourse(env, earlier)
+	s.wakeAlarms(env, earlier)
 	return at
 }
 
