@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
+	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task"
 )
@@ -15,15 +16,19 @@ import (
 // Images of other registries are left to the runtime: the sandbox cannot know
 // their digests.
 type resolver struct {
-	store *registry.Store
-	host  func() string // the registry's address
+	store  *registry.Store
+	host   func() string // the registry's address
+	faults *fault.Set
 }
 
-func (s *Server) images() cluster.Resolver { return resolver{s.registry, s.Registry} }
+func (s *Server) images() cluster.Resolver { return resolver{s.registry, s.Registry, s.faults} }
 
 // Resolve is as [cluster.Resolver] wants it.
 func (r resolver) Resolve(image, os, arch string) (cluster.Image, error) {
 	repository, reference, own := r.split(image)
+	if err := r.broken(repository, image, os, arch); err != nil {
+		return cluster.Image{}, err
+	}
 	if !own {
 		return cluster.Image{Reference: image}, nil
 	}
@@ -37,6 +42,25 @@ func (r resolver) Resolve(image, os, arch string) (cluster.Image, error) {
 		Digest:    resolved.Digest,
 		Auth:      &task.PullAuth{Username: user, Password: password, Server: r.host()},
 	}, nil
+}
+
+// broken is why the faults do not let a task pull an image, or nil.
+func (r resolver) broken(repository, image, os, arch string) error {
+	if repository == "" { // not of this registry
+		repository, _, _ = strings.Cut(image, "@")
+		if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
+			repository = repository[:i]
+		}
+	}
+	switch kind, text := r.faults.TaskPull(repository, image); {
+	case kind == fault.PullNotFound:
+		return cluster.ErrImageNotFound
+	case kind == fault.PullPlatform:
+		return &cluster.PlatformError{Want: os + "/" + arch}
+	case kind != "":
+		return cluster.PullError(text)
+	}
+	return nil
 }
 
 // split takes an image reference apart when it is of the sandbox's registry.

@@ -36,6 +36,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
+	"github.com/weelo/weelo-deploy/internal/sandbox/mishap"
 	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
 	"github.com/weelo/weelo-deploy/internal/sandbox/secrets"
@@ -192,9 +193,10 @@ func open(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
-		Runtime: cfg.Runtime, Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
+		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
 		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes,
 	})
 	s.builds = builds.New(builds.Config{Account: cfg.Account, Region: cfg.Region, Now: cfg.Now, Logs: s.logs, Objects: s.objects, Env: s.buildEnv})
@@ -211,7 +213,6 @@ func (s *Server) mount() {
 	s.api.Add("codebuild", s.builds.API())
 	s.api.Add("ssm", s.secrets.SSM())
 	s.api.Add("secretsmanager", s.secrets.SecretsManager())
-	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
 	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
 	s.http = &http.Server{
 		Handler:           s.routes(),

@@ -31,6 +31,7 @@ type Answer struct {
 	Body        []byte
 	ErrorCode   string // "" when the call succeeded
 	Cut         bool   // close the connection instead of answering
+	Half        bool   // close it in the middle of the answer
 }
 
 // Interceptor sees every call before and after it is done; next does it. It
@@ -123,6 +124,11 @@ func Write(w http.ResponseWriter, a Answer) {
 		h.Set("X-Amzn-Errortype", a.ErrorCode)
 	}
 	w.WriteHeader(a.Status)
+	if a.Half {
+		_, _ = w.Write(a.Body[:len(a.Body)/2])
+		_ = http.NewResponseController(w).Flush() // else nothing of it would leave
+		panic(http.ErrAbortHandler)
+	}
 	_, _ = w.Write(a.Body) // a client that has gone does not need the answer
 }
 

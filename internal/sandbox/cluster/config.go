@@ -42,8 +42,9 @@ type Resolver interface {
 	// Resolve looks an image reference up, as a task definition has it, and
 	// the whole image behind it, for a platform in GOOS and GOARCH words. It
 	// returns an error that is ErrImageNotFound, ErrImageDenied, ErrLayer or
-	// a *PlatformError, by errors.Is and errors.As, where it applies; any
-	// other error is told to clients as it is.
+	// a *PlatformError, by errors.Is and errors.As, where it applies; a
+	// PullError is the whole text that clients are told, and any other error is
+	// told as it is.
 	Resolve(image, os, arch string) (Image, error)
 }
 
@@ -60,6 +61,11 @@ var (
 	ErrImageDenied   = errors.New("image denied")
 	ErrLayer         = errors.New("layer not found")
 )
+
+// PullError is what ECS says of a pull that failed, behind the name of the error.
+type PullError string
+
+func (e PullError) Error() string { return string(e) }
 
 // PlatformError says that an image is not for the platform that was asked for.
 type PlatformError struct {

@@ -109,13 +109,21 @@ func (c *Cluster) resolve(o *owner, def types.ContainerDefinition) (Image, *star
 	if err == nil {
 		return got, nil
 	}
-	text := fargatePullReason
-	if !fargate(o) {
-		text = instancePullReason
-	}
 	return Image{}, &startError{
-		container: name, reason: "CannotPullContainerError: " + text(ref, os+"/"+arch, err), pull: true,
+		container: name, reason: "CannotPullContainerError: " + pullReason(o, ref, os+"/"+arch, err), pull: true,
 	}
+}
+
+// pullReason is what ECS says of a pull that failed, where the task runs.
+func pullReason(o *owner, ref, platform string, err error) string {
+	var whole PullError
+	switch {
+	case errors.As(err, &whole):
+		return string(whole)
+	case fargate(o):
+		return fargatePullReason(ref, platform, err)
+	}
+	return instancePullReason(ref, platform, err)
 }
 
 // recorded returns the digest that a revision has for a container, after

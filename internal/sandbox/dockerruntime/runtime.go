@@ -209,6 +209,17 @@ func (r *Runtime) Stop(taskID string) {
 	}
 }
 
+// Kill implements [task.Runtime].
+func (r *Runtime) Kill(taskID, container string) {
+	r.mu.Lock()
+	t := r.tasks[taskID]
+	r.mu.Unlock()
+	if t != nil {
+		// One that has just ended cannot be killed, and need not be.
+		_ = r.engine.KillContainer(r.ctx, t.name(container), "SIGKILL")
+	}
+}
+
 // forget is called by a task that has nothing left in the engine.
 func (r *Runtime) forget(taskID string) {
 	r.mu.Lock()

@@ -24,7 +24,7 @@ func (s *Set) Denies(action string) bool {
 	for _, a := range s.rules {
 		// IAM's actions are compared without regard to case; they have no slash.
 		if ok, err := path.Match(strings.ToLower(a.Deny), strings.ToLower(action)); ok && err == nil && a.Deny != "" {
-			a.acted++
+			a.noteDeed(action)
 			return true
 		}
 	}

@@ -235,20 +235,20 @@ func TestSet_denyOfPassRoleActsOnRegistration(t *testing.T) {
 
 func TestSet_AddRefuses(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"exactly one of when, push, pull and deny":                   {},
-		"of when, push, pull and deny":                               {When: "A", Push: Denied},
+		"exactly one of when, push, pull, deny and task":             {},
+		"of when, push, pull, deny and task":                         {When: "A", Push: Denied},
 		`deny is an action such as "ecs:UpdateService", not "A"`:     {Deny: "A"},
 		"deny stands alone":                                          {Deny: "svc:A", Times: 1},
 		"there is no operation C":                                    {When: "C", Error: "X"},
 		"there is no operation other.A":                              {When: "A", Service: "other", Error: "X"},
 		"the fault does nothing":                                     {When: "A"},
 		`push is "denied", "enospc" or "unavailable", not "refused"`: {Push: "refused"},
-		`pull is "denied", not "enospc"`:                             {Pull: NoSpace},
-		"push and pull take repository":                              {Push: Denied, Hang: true},
-		"repository goes with push and pull":                         {When: "A", Error: "X", Repository: "r"},
-		"times and after must not be negative":                       {When: "A", Error: "X", Times: -1},
-		"status must be from 400 to 599, not 200":                    {When: "A", Status: 200},
-		"dropAnswer and deleteImage need the operation":              {When: "A", Status: 500, DropAnswer: true},
+		`pull is one of denied, connection, no-space, not-found, other, platform, rate-limit, timeout, unavailable, not "enospc"`: {Pull: NoSpace},
+		"push and pull take repository":                 {Push: Denied, Hang: true},
+		"repository goes with push and pull":            {When: "A", Error: "X", Repository: "r"},
+		"times and after must not be negative":          {When: "A", Error: "X", Times: -1},
+		"status must be from 400 to 599, not 200":       {When: "A", Status: 200},
+		"dropAnswer and deleteImage need the operation": {When: "A", Status: 500, DropAnswer: true},
 	} {
 		s := newSet(&registry{}, nil)
 		if _, err := s.Add(Rule{When: "A", Error: "X"}, rule); err == nil || !strings.Contains(err.Error(), want) {

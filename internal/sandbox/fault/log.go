@@ -94,10 +94,11 @@ func (l *Log) Intercept(next awsjson.Interceptor) awsjson.Interceptor {
 	return func(ctx context.Context, c awsjson.Call, do func(context.Context) awsjson.Answer) awsjson.Answer {
 		end := l.Begin(c.Service, c.Operation)
 		answer := next(ctx, c, do)
-		if answer.Cut {
-			answer.Status = 0
+		status := answer.Status
+		if answer.Cut || answer.Half {
+			status = 0
 		}
-		end(answer.Status, answer.ErrorCode)
+		end(status, answer.ErrorCode)
 		return answer
 	}
 }

@@ -2,43 +2,64 @@ package fault
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
-// Rule is one fault. Exactly one of When, Push, Pull and Deny says what it waits
-// for.
+// Rule is one fault. Exactly one of When, Push, Pull, Deny and Task says what it
+// waits for.
 type Rule struct {
 	ID string `json:"id,omitempty"` // given by the set
 
-	When       string `json:"when,omitempty"`       // an operation: "UpdateService"
+	When       string `json:"when,omitempty"`       // an operation: "UpdateService"; "*" is every one
 	Service    string `json:"service,omitempty"`    // with When: only of this service ("ecs")
 	Contains   string `json:"contains,omitempty"`   // with When: only if the request has this text
 	Push       string `json:"push,omitempty"`       // "denied", "enospc" or "unavailable"
-	Pull       string `json:"pull,omitempty"`       // "denied"
+	Pull       string `json:"pull,omitempty"`       // one of the pull constants
 	Deny       string `json:"deny,omitempty"`       // an IAM action or "ecs:*": calls are denied, and IAM's simulator says so
 	Repository string `json:"repository,omitempty"` // with Push and Pull: only this one
+	Task       string `json:"task,omitempty"`       // a service, family, family:revision or task id; "*" is every task
+	Container  string `json:"container,omitempty"`  // with Task: only this one; else the first essential one
 
-	After int `json:"after,omitempty"` // matching calls to let pass first
-	Times int `json:"times,omitempty"` // how often to act; 0: see the package
+	After int      `json:"after,omitempty"` // matching calls, or tasks, to let pass first
+	Times int      `json:"times,omitempty"` // how often to act; 0: see the package
+	Lasts Duration `json:"lasts,omitzero"`  // the rule goes by itself after that
 
 	Error       string   `json:"error,omitempty"`   // an exception's name
-	Message     string   `json:"message,omitempty"` // of the error
+	Message     string   `json:"message,omitempty"` // of the error; with Pull: the whole text
 	Status      int      `json:"status,omitempty"`  // HTTP status, default by the error's name
-	Delay       Duration `json:"delay,omitzero"`
-	Hang        bool     `json:"hang,omitempty"` // no answer until the client leaves or the rule is removed
+	Delay       Duration `json:"delay,omitzero"`    // before the answer; with Task: after the container's start
+	Hang        bool     `json:"hang,omitempty"`    // no answer until the client leaves or the rule is removed
+	Garbage     bool     `json:"garbage,omitempty"` // an answer that no service of AWS gives: a page
+	Cut         string   `json:"cut,omitempty"`     // the connection: "before" the operation, "middle" of its answer
 	DropAnswer  bool     `json:"dropAnswer,omitempty"`
 	DeleteImage string   `json:"deleteImage,omitempty"` // repository, repository:tag or repository@digest
+
+	Exit    *int   `json:"exit,omitempty"`    // the container dies with this code
+	Signal  string `json:"signal,omitempty"`  // the container dies of it: "SIGSEGV"
+	OOM     bool   `json:"oom,omitempty"`     // the container dies at its memory limit
+	Health  string `json:"health,omitempty"`  // its health check is "slow" or "failing"
+	Running bool   `json:"running,omitempty"` // tasks that run already are meant too
 }
 
-// Refusals of push and pull. A Docker engine tells the texts of the first two at
-// once; one that is unavailable it asks again, five times over 50 seconds.
+// Refusals of push. A Docker engine tells the texts of the first two at once; one
+// that is unavailable it asks again, five times over 50 seconds.
 const (
-	Denied      = "denied"
-	NoSpace     = "enospc"      // push only
-	Unavailable = "unavailable" // push only: HTTP 503
+	Denied      = "denied" // of pull as well, and then of clients too
+	NoSpace     = "enospc"
+	Unavailable = "unavailable" // HTTP 503
+)
+
+// Where a connection is cut.
+const (
+	Before = "before"
+	Middle = "middle"
+)
+
+// What health checks do.
+const (
+	Slow    = "slow"    // it says nothing until Delay is over
+	Failing = "failing" // it fails from Delay on
 )
 
 // Duration is a time.Duration that is written "2s" in JSON.
@@ -57,78 +78,26 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return err
 }
 
-// check says what is wrong with a rule. operations are those that exist.
-func (r Rule) check(operations func(service, operation string) bool) error {
-	given := 0
-	for _, s := range []string{r.When, r.Push, r.Pull, r.Deny} {
-		if s != "" {
-			given++
-		}
-	}
-	if given != 1 {
-		return errors.New("a fault needs exactly one of when, push, pull and deny")
-	}
-	if r.Times < 0 || r.After < 0 {
-		return errors.New("times and after must not be negative")
-	}
-	switch {
-	case r.Deny != "":
-		return r.checkDeny()
-	case r.When == "":
-		return r.checkContent()
-	}
-	return r.checkCall(operations)
-}
-
-func (r Rule) checkDeny() error {
-	switch {
-	case !strings.Contains(r.Deny, ":"):
-		return fmt.Errorf("deny is an action such as %q, not %q", "ecs:UpdateService", r.Deny)
-	case r.acts() || r.Service != "" || r.Contains != "" || r.Repository != "" || r.Times != 0 || r.After != 0:
-		return errors.New("deny stands alone")
-	}
-	return nil
-}
-
-func (r Rule) checkContent() error {
-	switch {
-	case r.Push != "" && r.Push != Denied && r.Push != NoSpace && r.Push != Unavailable:
-		return fmt.Errorf("push is %q, %q or %q, not %q", Denied, NoSpace, Unavailable, r.Push)
-	case r.Pull != "" && r.Pull != Denied:
-		return fmt.Errorf("pull is %q, not %q", Denied, r.Pull)
-	case r.acts() || r.Service != "" || r.Contains != "":
-		return errors.New("push and pull take repository, times and after only")
-	}
-	return nil
-}
-
-func (r Rule) checkCall(operations func(service, operation string) bool) error {
-	switch {
-	case !operations(r.Service, r.When):
-		return fmt.Errorf("there is no operation %s", strings.TrimPrefix(r.Service+"."+r.When, "."))
-	case r.Repository != "":
-		return errors.New("repository goes with push and pull only")
-	case !r.acts():
-		return errors.New("the fault does nothing: give error, status, delay, hang, dropAnswer or deleteImage")
-	case r.refuses() && (r.DropAnswer || r.DeleteImage != ""):
-		return errors.New("dropAnswer and deleteImage need the operation to succeed; give no error or status")
-	case r.Status != 0 && (r.Status < 400 || r.Status > 599):
-		return fmt.Errorf("status must be from 400 to 599, not %d", r.Status)
-	}
-	return nil
-}
-
 // acts says whether the rule does anything to a call.
 func (r Rule) acts() bool {
-	return r.refuses() || r.Delay > 0 || r.Hang || r.DropAnswer || r.DeleteImage != ""
+	return r.replaces() || r.Delay > 0 || r.Hang || r.Cut == Middle || r.DropAnswer || r.DeleteImage != ""
 }
 
-// refuses says whether the rule answers instead of the operation.
+// refuses says whether the rule answers with an error instead of the operation.
 func (r Rule) refuses() bool { return r.Error != "" || r.Status != 0 || r.Message != "" }
+
+// replaces says whether the operation is not done at all.
+func (r Rule) replaces() bool { return r.refuses() || r.Garbage || r.Cut == Before }
+
+// wantsSuccess says whether the rule acts on an operation that has succeeded.
+func (r Rule) wantsSuccess() bool { return r.DropAnswer || r.DeleteImage != "" || r.Cut == Middle }
+
+// dies says whether the rule ends a container.
+func (r Rule) dies() bool { return r.Exit != nil || r.Signal != "" || r.OOM }
 
 // limit is how often the rule acts; 0 is without end.
 func (r Rule) limit() int {
-	if r.Times == 0 && (r.DropAnswer || r.DeleteImage != "") {
+	if r.Times == 0 && r.When != "" && r.wantsSuccess() {
 		return 1
 	}
 	return r.Times

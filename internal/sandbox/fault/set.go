@@ -31,9 +31,10 @@ type Set struct {
 	operations func(service, operation string) bool
 	closing    <-chan struct{}
 
-	mu    sync.Mutex
-	next  int
-	rules []*active
+	mu       sync.Mutex
+	next     int
+	rules    []*active
+	onChange func()
 }
 
 // active is a rule with its history.
@@ -41,13 +42,25 @@ type active struct {
 	Rule
 	seen    int           // matching calls so far
 	acted   int           // calls that it acted on
+	did     []Deed        // the latest of them
 	removed chan struct{} // closed when the rule goes
+	ending  *time.Timer   // with Lasts
+}
+
+// keptDeeds is how many deeds of a rule are listed.
+const keptDeeds = 10
+
+// Deed is one time that a rule acted.
+type Deed struct {
+	Time time.Time `json:"time"`
+	On   string    `json:"on"` // "UpdateService", "task 0123…, container app"
 }
 
 // Report is a rule as it is listed.
 type Report struct {
 	Rule
-	Acted int `json:"acted"`
+	Acted int    `json:"acted"`
+	Did   []Deed `json:"did,omitempty"` // the latest, oldest first
 }
 
 // NewSet returns a set without rules. operations says which operations exist
@@ -56,8 +69,26 @@ func NewSet(images Images, operations func(service, operation string) bool, clos
 	return &Set{images: images, operations: operations, closing: closing}
 }
 
+// OnChange has f called after rules were added or have gone. It is set before the
+// set is used.
+func (s *Set) OnChange(f func()) { s.onChange = f }
+
+func (s *Set) changed() {
+	if s.onChange != nil {
+		s.onChange()
+	}
+}
+
 // Add takes rules, all or none, and returns their ids.
 func (s *Set) Add(rules ...Rule) ([]string, error) {
+	ids, err := s.add(rules)
+	if err == nil {
+		s.changed()
+	}
+	return ids, err
+}
+
+func (s *Set) add(rules []Rule) ([]string, error) {
 	for i, r := range rules {
 		if err := r.check(s.operations); err != nil {
 			return nil, fmt.Errorf("fault %d: %w", i+1, err)
@@ -72,7 +103,11 @@ func (s *Set) Add(rules ...Rule) ([]string, error) {
 	for _, r := range rules {
 		s.next++
 		r.ID = strconv.Itoa(s.next)
-		s.rules = append(s.rules, &active{Rule: r, removed: make(chan struct{})})
+		a := &active{Rule: r, removed: make(chan struct{})}
+		if r.Lasts > 0 {
+			a.ending = time.AfterFunc(time.Duration(r.Lasts), func() { s.Remove(r.ID) })
+		}
+		s.rules = append(s.rules, a)
 		ids = append(ids, r.ID)
 	}
 	return ids, nil
@@ -84,7 +119,7 @@ func (s *Set) List() []Report {
 	defer s.mu.Unlock()
 	list := make([]Report, 0, len(s.rules))
 	for _, a := range s.rules {
-		list = append(list, Report{a.Rule, a.acted})
+		list = append(list, Report{a.Rule, a.acted, slices.Clone(a.did)})
 	}
 	return list
 }
@@ -92,6 +127,14 @@ func (s *Set) List() []Report {
 // Remove removes the rule with an id, or every rule for "". It reports whether
 // there was one. Calls that a removed rule keeps hanging go on.
 func (s *Set) Remove(id string) bool {
+	found := s.remove(id)
+	if found {
+		s.changed()
+	}
+	return found
+}
+
+func (s *Set) remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := len(s.rules)
@@ -99,6 +142,9 @@ func (s *Set) Remove(id string) bool {
 		gone := id == "" || a.ID == id
 		if gone {
 			close(a.removed)
+			if a.ending != nil {
+				a.ending.Stop()
+			}
 		}
 		return gone
 	})
@@ -107,20 +153,37 @@ func (s *Set) Remove(id string) bool {
 
 // take returns the rule that acts on what matches says, and counts it; nil when
 // none does.
-func (s *Set) take(matches func(Rule) bool) *active {
+func (s *Set) take(matches func(Rule) bool, on string) *active {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.rules {
-		if !matches(a.Rule) || a.limit() > 0 && a.acted >= a.limit() {
-			continue
-		}
-		a.seen++
-		if a.seen > a.After {
-			a.acted++
+		if matches(a.Rule) && s.counts(a, on) {
 			return a
 		}
 	}
 	return nil
+}
+
+// counts says whether a rule that matches acts this time, and counts it. The
+// caller holds the lock.
+func (s *Set) counts(a *active, on string) bool {
+	if a.limit() > 0 && a.acted >= a.limit() {
+		return false
+	}
+	a.seen++
+	if a.seen <= a.After {
+		return false
+	}
+	a.noteDeed(on)
+	return true
+}
+
+func (a *active) noteDeed(on string) {
+	a.acted++
+	if len(a.did) == keptDeeds {
+		a.did = slices.Delete(a.did, 0, 1)
+	}
+	a.did = append(a.did, Deed{Time: time.Now().UTC(), On: on})
 }
 
 // Intercept does one API call under the rules. It is an [awsjson.Interceptor].
@@ -130,16 +193,21 @@ func (s *Set) Intercept(ctx context.Context, c awsjson.Call, next func(context.C
 			"User: sandbox is not authorized to perform: %s because no identity-based policy allows the %s action", action, action))
 	}
 	a := s.take(func(r Rule) bool {
-		return r.When == c.Operation && (r.Service == "" || r.Service == c.Service) &&
+		return (r.When == c.Operation || r.When == everything) && (r.Service == "" || r.Service == c.Service) &&
 			strings.Contains(string(c.Body), r.Contains)
-	})
+	}, c.Service+" "+c.Operation)
 	if a == nil {
 		return next(ctx)
 	}
 	if !s.wait(ctx, a) {
 		return awsjson.Answer{Cut: true}
 	}
-	if a.refuses() {
+	switch {
+	case a.Cut == Before:
+		return awsjson.Answer{Cut: true}
+	case a.Garbage:
+		return garbage(a.Status)
+	case a.refuses():
 		code, status, message := a.refusal()
 		return c.Refuse(awsjson.Errorf(code, status, "%s", message))
 	}
@@ -184,18 +252,34 @@ func (s *Set) perform(ctx context.Context, a *active, next func(context.Context)
 		s.images.DeleteImage(a.DeleteImage)
 	}
 	answer.Cut = answer.Cut || a.DropAnswer
+	answer.Half = a.Cut == Middle
 	return answer
+}
+
+// garbage is what something between a client and AWS answers: a portal that wants
+// a login, a proxy that is broken.
+func garbage(status int) awsjson.Answer {
+	if status == 0 {
+		status = http.StatusOK
+	}
+	return awsjson.Answer{
+		Status: status, ContentType: "text/html", ErrorCode: "garbage",
+		Body: []byte("<!DOCTYPE html><html><head><title>Sign in</title></head><body>This is not the service that was called.</body></html>\n"),
+	}
 }
 
 // giveBack undoes the counting of a rule that waits for a success and saw a
 // failure.
 func (s *Set) giveBack(a *active) {
-	if !a.DropAnswer && a.DeleteImage == "" {
+	if !a.wantsSuccess() {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.acted--
+	if n := len(a.did); n > 0 {
+		a.did = a.did[:n-1]
+	}
 }
 
 // Push says what happens to a push to the repository: "", [Denied],
@@ -204,7 +288,7 @@ func (s *Set) Push(repository string) string {
 	if slices.ContainsFunc(pushes, s.Denies) {
 		return Denied
 	}
-	a := s.take(func(r Rule) bool { return r.Push != "" && (r.Repository == "" || r.Repository == repository) })
+	a := s.take(func(r Rule) bool { return r.Push != "" && (r.Repository == "" || r.Repository == repository) }, "push to "+repository)
 	if a == nil {
 		return ""
 	}
@@ -216,7 +300,7 @@ func (s *Set) Pull(repository string) string {
 	if slices.ContainsFunc(pulls, s.Denies) {
 		return Denied
 	}
-	a := s.take(func(r Rule) bool { return r.Pull != "" && (r.Repository == "" || r.Repository == repository) })
+	a := s.take(func(r Rule) bool { return r.Pull == Denied && (r.Repository == "" || r.Repository == repository) }, "pull from "+repository)
 	if a == nil {
 		return ""
 	}

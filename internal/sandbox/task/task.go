@@ -11,6 +11,7 @@ package task
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -32,6 +33,12 @@ type Runtime interface {
 	// the exits arrive as events. A task that is unknown or already stopping
 	// is left as it is.
 	Stop(taskID string)
+
+	// Kill ends one container of a task by SIGKILL, as if it had died by
+	// itself: its exit arrives as an event, and nobody else is stopped. It
+	// may wait until the container has been told. A container that does not
+	// run is left as it is.
+	Kill(taskID, container string)
 
 	// Close ends all tasks, waits until they have ended or ctx is done, and
 	// leaves nothing behind. No event is sent after it returned nil.
@@ -59,6 +66,9 @@ type Spec struct {
 
 	Containers []Container // in the order of the task definition
 }
+
+// Definition is the task definition's family and revision: "web:3".
+func (s Spec) Definition() string { return fmt.Sprintf("%s:%d", s.Family, s.Revision) }
 
 // A Container is one container of a task.
 type Container struct {

@@ -61,6 +61,9 @@ func (r *Runtime) Exit(taskID, container string, code int) bool {
 	return r.tell(taskID, task.Event{Kind: task.ContainerExited, Container: container, ExitCode: &code})
 }
 
+// Kill ends a running container as SIGKILL does.
+func (r *Runtime) Kill(taskID, container string) { r.Exit(taskID, container, 137) }
+
 // Health changes the health of a running container. It reports whether there
 // was one.
 func (r *Runtime) Health(taskID, container, status string) bool {

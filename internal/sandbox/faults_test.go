@@ -1,0 +1,99 @@
+package sandbox
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+)
+
+func TestFault_whatATaskCannotPull(t *testing.T) {
+	for kind, want := range map[string]string{
+		"not-found":   "failed to resolve ref",
+		"platform":    "does not contain descriptor matching platform 'linux/amd64'",
+		"rate-limit":  "toomanyrequests: Too Many Requests or You have reached your pull rate limit.",
+		"timeout":     "i/o timeout",
+		"connection":  "There is a connection issue between the task and Amazon ECR.",
+		"no-space":    "no space left on device",
+		"unavailable": "503 Service Unavailable",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			w := deployed(t)
+			image := w.push(t, "app:v2", "amd64")
+			w.fault(t, `{"pull":"`+kind+`","repository":"app"}`)
+			if err := w.update(t, image); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the failed pull", func() bool {
+				return slices.ContainsFunc(stoppedTasks(t, w, "c"), func(task types.Task) bool {
+					r := aws.ToString(task.StoppedReason)
+					return strings.HasPrefix(r, "CannotPullContainerError: ") && strings.Contains(r, want)
+				})
+			})
+		})
+	}
+}
+
+// TestFault_tasksDieAndTheServiceRollsBack is what a button of the page does.
+func TestFault_tasksDieAndTheServiceRollsBack(t *testing.T) {
+	w := deployed(t)
+	if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+		Cluster: aws.String("c"), Service: aws.String("web"),
+		DeploymentConfiguration: &types.DeploymentConfiguration{DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{Enable: true, Rollback: true}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.fault(t, `{"task":"web","exit":139}`)
+	if err := w.update(t, w.push(t, "app:v2", "amd64")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the rollback", func() bool {
+		list, err := w.ecs.ListServiceDeployments(t.Context(), &ecs.ListServiceDeploymentsInput{
+			Cluster: aws.String("c"), Service: aws.String("web"), Status: []types.ServiceDeploymentStatus{types.ServiceDeploymentStatusRollbackSuccessful},
+		})
+		return err == nil && len(list.ServiceDeployments) == 1
+	})
+	for _, task := range stoppedTasks(t, w, "c") {
+		if task.StopCode == types.TaskStopCodeEssentialContainerExited && aws.ToInt32(task.Containers[0].ExitCode) != 139 {
+			t.Errorf("a task ended with %d", aws.ToInt32(task.Containers[0].ExitCode))
+		}
+	}
+	var listed struct{ Faults []fault.Report }
+	w.control(t, "GET", "/_sandbox/faults", "", &listed)
+	if f := listed.Faults[0]; f.Acted < 3 || len(f.Did) < 3 || !strings.HasSuffix(f.Did[0].On, ", container app") {
+		t.Errorf("the fault says %+v", f)
+	}
+}
+
+func TestFault_aConnectionIsCut(t *testing.T) {
+	w := start(t, Config{})
+	w.fault(t, `[{"when":"CreateCluster","cut":"before","times":1},{"when":"CreateCluster","cut":"middle"}]`)
+	create := func() error {
+		_, err := w.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("c")})
+		return err
+	}
+	clusters := func() int {
+		out, err := w.ecs.ListClusters(t.Context(), &ecs.ListClustersInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(out.ClusterArns)
+	}
+	if err := create(); !errors.Is(err, io.EOF) || clusters() != 0 {
+		t.Errorf("before: %v, %d clusters", err, clusters())
+	}
+	if err := create(); !errors.Is(err, io.ErrUnexpectedEOF) || clusters() != 1 {
+		t.Errorf("in the middle: %v, %d clusters", err, clusters())
+	}
+	w.fault(t, `{"when":"*","service":"ecs","garbage":true,"times":1}`)
+	if err := create(); err == nil {
+		t.Error("garbage is taken for an answer")
+	}
+}
