@@ -47,8 +47,9 @@ func (r *Run) buildElsewhere(ctx context.Context, req build.Request) (string, er
 	return shortDigest(digest), nil
 }
 
-// tagElsewhere gives the image that was built elsewhere the tags of the release.
-func (r *Run) tagElsewhere(ctx context.Context, reg Registry) (string, error) {
+// tagRemote gives an image that is in the registry already the tags of the release,
+// by the rules of a push.
+func (r *Run) tagRemote(ctx context.Context, reg Registry) (string, error) {
 	tags, _, err := r.missingTags(ctx, reg)
 	if err != nil {
 		return "", err

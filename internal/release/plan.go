@@ -90,7 +90,11 @@ func (r *Run) plannedImage(ctx context.Context) (ref, how string, err error) {
 		if _, err := r.verify(ctx); err != nil {
 			return "", "", err
 		}
-		return r.reference(), r.Image + " is in the repository", nil
+		how := r.Image + " is in the repository"
+		if r.TagsGiven {
+			how += ", and would be tagged " + strings.Join(r.Tags, ", ") + " too"
+		}
+		return r.reference(), how, nil
 	}
 	if r.Image != "" {
 		return r.pre.repo.URI + "@" + newImage, r.Image + " would be verified and pushed as " + strings.Join(r.Tags, ", "), nil

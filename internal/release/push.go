@@ -19,8 +19,8 @@ func (r *Run) push(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if r.artifact.elsewhere {
-		return r.tagElsewhere(ctx, reg)
+	if r.artifact.elsewhere || r.inRepository() && r.TagsGiven {
+		return r.tagRemote(ctx, reg)
 	}
 	if r.artifact.remote != nil {
 		r.pin(ctx, reg)

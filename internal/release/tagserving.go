@@ -13,8 +13,8 @@ import (
 // to do. A tag that cannot be given is warned of: the service is as it was asked for.
 func (r *Run) tagServing(ctx context.Context) {
 	d := r.artifact.remote
-	if d == nil || len(r.Tags) == 0 || r.inRepository() {
-		return // --image of the repository is released as it is
+	if d == nil || len(r.Tags) == 0 || r.inRepository() && !r.TagsGiven {
+		return // --image of the repository keeps the tags that it has
 	}
 	ctx, cancel := afterwards(ctx)
 	defer cancel()

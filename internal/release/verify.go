@@ -52,7 +52,7 @@ func (r *Run) verify(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", r.noImage(err, "in the registry")
 		}
-		r.artifact.remote = &d
+		r.artifact.remote, r.artifact.local.ConfigDigest = &d, d.ConfigDigest
 	}
 	judge := r.verifyLocal
 	if r.artifact.remote != nil {
