@@ -31,19 +31,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.HandleFunc("GET /{$}", s.greet)
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
-	return s.balanced(guarded(mux))
-}
-
-// balanced sends what is addressed to a load balancer there. That is traffic of
-// an application, which has rules of its own about the pages that may ask it.
-func (s *Server) balanced(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := s.balancer.Handler(r.Host)
-		if h == nil {
-			h = next
-		}
-		h.ServeHTTP(w, r)
-	})
+	return guarded(mux)
 }
 
 // call answers an API call.
@@ -78,7 +66,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that has gone does not need it
 		"account": s.cfg.Account, "region": s.cfg.Region, "speed": s.cfg.Speed,
-		"registry": s.Registry(), "operations": s.operations(), "loadBalancers": s.balancer.Status(),
+		"registry": s.Registry(), "operations": s.operations(),
 	})
 }
 

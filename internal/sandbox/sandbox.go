@@ -7,7 +7,6 @@
 //	POST / with X-Amz-Target     ECS, ECR and CloudWatch Logs (AWS JSON 1.1)
 //	POST / with a form           STS and IAM (Query protocol, XML answers)
 //	/v2/                         the registry
-//	any, to NAME.elb.localhost   a load balancer, see package balancer
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/status             what this is, for people and scripts
 //
@@ -33,7 +32,6 @@ import (
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
-	"github.com/weelo/weelo-deploy/internal/sandbox/balancer"
 	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
@@ -97,7 +95,6 @@ type Server struct {
 	registry *registry.Store
 	logs     *logstore.Store
 	cluster  *cluster.Cluster
-	balancer *balancer.Balancer
 	objects  *objects.Store
 	secrets  *secrets.Store
 	builds   *builds.Store
@@ -197,9 +194,6 @@ func open(cfg Config) (*Server, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
-	s.balancer = balancer.New(balancer.Config{
-		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now, Logger: cfg.Logger,
-	})
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
@@ -288,10 +282,6 @@ func (s *Server) Env() []string {
 	}
 }
 
-// Balancer is Elastic Load Balancing, for making load balancers without a client
-// and for counting traffic.
-func (s *Server) Balancer() *balancer.Balancer { return s.balancer }
-
 // buildEnv is the environment of a build's commands: this machine's programs and
 // engine, and this sandbox for AWS.
 func (s *Server) buildEnv() []string {
@@ -322,7 +312,7 @@ func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		s.builds.Close()
-		s.closeErr = errors.Join(s.stopServing(), s.stopTasks(), s.balancer.Close(), s.registry.Close())
+		s.closeErr = errors.Join(s.stopServing(), s.stopTasks(), s.registry.Close())
 	})
 	return s.closeErr
 }

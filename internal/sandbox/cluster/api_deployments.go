@@ -105,7 +105,7 @@ func (c *Cluster) serviceDeployment(arn string) *deploymentRef {
 		return nil
 	}
 	s := c.clusters[parts[0]].services[parts[1]]
-	if s == nil {
+	if s == nil || s.status == "INACTIVE" { // its history goes with the service
 		return nil
 	}
 	return s.deployments[arn]
@@ -185,7 +185,7 @@ func (c *Cluster) describeServiceRevisions(_ context.Context, in *ecs.DescribeSe
 		var r *revision
 		var s *service
 		if ok && kind == "service-revision" && len(parts) == 3 && c.clusters[parts[0]] != nil {
-			if s = c.clusters[parts[0]].services[parts[1]]; s != nil {
+			if s = c.clusters[parts[0]].services[parts[1]]; s != nil && s.status != "INACTIVE" {
 				r = s.revisions[arn]
 			}
 		}

@@ -47,7 +47,7 @@ func (c *Cluster) listServices(_ context.Context, in *ecs.ListServicesInput) (*e
 	for _, s := range cl.sortedServices() {
 		r := s.current()
 		switch {
-		case s.status == "INACTIVE":
+		case s.status != "ACTIVE": // no longer visible here (DeleteService)
 		case in.LaunchType != "" && (r == nil || r.input.LaunchType != in.LaunchType):
 		case in.SchedulingStrategy != "" && s.settings.SchedulingStrategy != in.SchedulingStrategy:
 		default:

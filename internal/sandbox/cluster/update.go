@@ -124,7 +124,9 @@ func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revisio
 	}
 	input := now.input
 	overwrite(&input.NetworkConfiguration, in.NetworkConfiguration)
-	overwrite(&input.PlatformVersion, in.PlatformVersion)
+	if v := in.PlatformVersion; v != nil && *v != *givenVersion(now.input.PlatformVersion) {
+		input.PlatformVersion = v
+	}
 	overwrite(&input.ServiceConnectConfiguration, in.ServiceConnectConfiguration)
 	overlist(&input.LoadBalancers, in.LoadBalancers)
 	overlist(&input.ServiceRegistries, in.ServiceRegistries)
@@ -153,8 +155,10 @@ func (c *Cluster) wantedDefinition(now *revision, in *ecs.UpdateServiceInput) (*
 	return c.usable(*in.TaskDefinition)
 }
 
+// overlist overwrites a list by one that is given; an empty one takes its items
+// away, if it has any.
 func overlist[T any](p *[]T, v []T) {
-	if v != nil {
+	if v != nil && len(v)+len(*p) > 0 {
 		*p = v
 	}
 }

@@ -37,7 +37,9 @@ func (c *Cluster) view(s *service, tags bool) types.Service {
 		v.NetworkConfiguration = r.input.NetworkConfiguration
 		v.LoadBalancers = orEmpty(r.input.LoadBalancers)
 		v.ServiceRegistries = orEmpty(r.input.ServiceRegistries)
-		v.PlatformVersion, v.PlatformFamily = platformOf(r)
+		if v.PlatformVersion, v.PlatformFamily = platformOf(r); v.PlatformVersion != nil {
+			v.PlatformVersion = givenVersion(r.input.PlatformVersion) // its deployments say what that is
+		}
 	}
 	if tags {
 		v.Tags = orEmpty(s.tags)
@@ -117,10 +119,21 @@ func platformOf(r *revision) (version, family *string) {
 
 // platformVersion is the version that LATEST stands for, or the one given.
 func platformVersion(given *string) string {
-	if v := deref(given); v != "" && v != "LATEST" {
+	if v := *givenVersion(given); v != latest {
 		return v
 	}
 	return "1.4.0"
+}
+
+const latest = "LATEST"
+
+// givenVersion is the platform version that was asked for: LATEST when nothing was
+// said.
+func givenVersion(v *string) *string {
+	if deref(v) == "" {
+		return ptr(latest)
+	}
+	return v
 }
 
 func orEmpty[T any](list []T) []T {
