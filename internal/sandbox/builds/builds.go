@@ -56,7 +56,7 @@ type Store struct {
 // build is one build. The store's lock guards it.
 type build struct {
 	types.Build
-	stop context.CancelFunc
+	stop context.CancelFunc `state:"-"`
 }
 
 // New makes a store without projects.

@@ -262,14 +262,23 @@ func (c *Cluster) deploySeed(s *service, seed DeploymentSeed, in ecs.CreateServi
 // awaitSteady waits until a seeded service serves. A service of which nothing
 // was successful has nothing to wait for.
 func (c *Cluster) awaitSteady(ctx context.Context, s *service, began time.Time) error {
+	return c.await(ctx, func() (bool, error) {
+		if s.sched == nil || s.sched.Primary() == nil {
+			return true, nil
+		}
+		return s.sched.Steady(), s.firstFailure(began)
+	})
+}
+
+// await waits until done, which is asked under the lock after every step, says so
+// or fails.
+func (c *Cluster) await(ctx context.Context, done func() (bool, error)) error {
 	for {
 		c.mu.Lock()
-		changed, steady, err := c.changed, true, error(nil)
-		if s.sched != nil && s.sched.Primary() != nil {
-			steady, err = s.sched.Steady(), s.firstFailure(began)
-		}
+		changed := c.changed
+		yes, err := done()
 		c.mu.Unlock()
-		if steady || err != nil {
+		if yes || err != nil {
 			return err
 		}
 		select {

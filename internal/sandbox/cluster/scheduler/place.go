@@ -109,6 +109,8 @@ func (s *Service) replaceable(p *Deployment) []*Task {
 	var chosen []*Task
 	for _, t := range old {
 		switch {
+		case t.Status < Running && t.restored:
+			continue // it served, and is about to
 		case t.Status < Running:
 		case t.Healthy() && spare > 0:
 			spare--
