@@ -17,11 +17,14 @@ import (
 // their digests.
 type resolver struct {
 	store  *registry.Store
-	host   func() string // the registry's address
+	host   func() string   // the registry's address
+	served func() []string // those at which it was served before
 	faults *fault.Set
 }
 
-func (s *Server) images() cluster.Resolver { return resolver{s.registry, s.Registry, s.faults} }
+func (s *Server) images() cluster.Resolver {
+	return resolver{s.registry, s.Registry, s.state.served, s.faults}
+}
 
 // Resolve is as [cluster.Resolver] wants it.
 func (r resolver) Resolve(image, os, arch string) (cluster.Image, error) {
@@ -65,9 +68,8 @@ func (r resolver) broken(repository, image, os, arch string) error {
 
 // split takes an image reference apart when it is of the sandbox's registry.
 func (r resolver) split(image string) (repository, reference string, own bool) {
-	_, port, err := net.SplitHostPort(r.host())
 	host, rest, ok := strings.Cut(image, "/")
-	if err != nil || !ok || host != r.host() && host != "localhost:"+port {
+	if !ok || !r.own(host) {
 		return "", "", false
 	}
 	if repository, digest, ok := strings.Cut(rest, "@"); ok {
@@ -79,6 +81,17 @@ func (r resolver) split(image string) (repository, reference string, own bool) {
 		reference = "latest"
 	}
 	return repository, reference, true
+}
+
+// own says whether a host is the sandbox's, or was: what is kept over a restart
+// names the registry by the port of that time.
+func (r resolver) own(host string) bool {
+	for _, address := range append([]string{r.host()}, r.served()...) {
+		if _, port, err := net.SplitHostPort(address); err == nil && (host == address || host == "localhost:"+port) {
+			return true
+		}
+	}
+	return false
 }
 
 // translate says in the cluster's errors why an image cannot be had.

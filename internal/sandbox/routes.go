@@ -31,7 +31,17 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.HandleFunc("GET /{$}", s.greet)
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
-	return guarded(mux)
+	return guarded(s.noted(mux))
+}
+
+// noted tells the state of every request that may have changed something.
+func (s *Server) noted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			defer s.state.touch() // also when the connection is cut
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // call answers an API call.

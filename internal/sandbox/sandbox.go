@@ -59,9 +59,17 @@ type Config struct {
 	Region  string  // as in ARNs
 	Speed   float64 // divides AWS's waiting times, not those of real processes
 
-	// Dir keeps the registry over restarts; empty: a temporary one, removed by
-	// Close.
+	// Dir is where the registry is; empty: a temporary one, removed by Close.
 	Dir string
+
+	// State is a folder that keeps everything but faults and the log of calls over
+	// restarts; the registry is in it, wherever Dir is. Account and Region are the
+	// state's when they are empty, and the seed is for an empty state only.
+	State string
+
+	// KeepAddress lets a state that was served before be served there again rather
+	// than at Listen; at a free port when another program has it.
+	KeepAddress bool
 
 	// Runtime runs the tasks. The server closes it, also when Start fails.
 	Runtime task.Runtime
@@ -101,6 +109,7 @@ type Server struct {
 	faults   *fault.Set
 	calls    *fault.Log
 	api      *awsjson.Mux
+	state    *keeper
 
 	listener net.Listener
 	http     *http.Server
@@ -119,15 +128,33 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Runtime == nil {
 		return nil, errors.New("start sandbox: no runtime")
 	}
-	s, err := open(cfg.withDefaults())
+	state, err := openState(&cfg)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), closeRuntime(cfg.Runtime))
 	}
+	s, err := open(cfg.withDefaults(), state)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), closeRuntime(cfg.Runtime), state.close())
+	}
 	go s.serve()
-	if err := s.plant(ctx); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), s.Close())
 	}
 	return s, nil
+}
+
+// begin lets what is to be there be there: the state's or the seed's.
+func (s *Server) begin(ctx context.Context) error {
+	if s.Resumed() {
+		if err := s.cluster.Resume(ctx); err != nil {
+			return err
+		}
+		return s.state.begin()
+	}
+	if err := s.plant(ctx); err != nil {
+		return err
+	}
+	return s.state.begin()
 }
 
 func (c Config) withDefaults() Config {
@@ -176,18 +203,18 @@ func (c Config) check() error {
 }
 
 // open makes all parts; nothing serves yet.
-func open(cfg Config) (*Server, error) {
+func open(cfg Config, state *keeper) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	listener, err := listen(cfg.Listen)
+	listener, err := state.listenAt(cfg)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, listener: listener, served: make(chan struct{}), closing: make(chan struct{}),
+		cfg: cfg, state: state, listener: listener, served: make(chan struct{}), closing: make(chan struct{}),
 		logs: logstore.New(cfg.Account, cfg.Region, cfg.Now), calls: fault.NewLog(cfg.Now),
-		objects: objects.New(cfg.Region), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
+		objects: objects.New(cfg.Region, state.path("objects")), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
 	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithGate(s.gate))
 	if err != nil {
@@ -197,10 +224,15 @@ func open(cfg Config) (*Server, error) {
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
-		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes,
+		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch,
 	})
+	s.logs.OnAppend(state.touch)
 	s.builds = builds.New(builds.Config{Account: cfg.Account, Region: cfg.Region, Now: cfg.Now, Logs: s.logs, Objects: s.objects, Env: s.buildEnv})
 	s.mount()
+	if err := state.load(s); err != nil {
+		s.cluster.Stop()
+		return nil, errors.Join(err, listener.Close(), s.registry.Close())
+	}
 	return s, nil
 }
 
@@ -259,6 +291,16 @@ func (s *Server) Registry() string { return s.listener.Addr().String() }
 // Credentials are the registry's user name and password.
 func (s *Server) Credentials() (user, password string) { return s.registry.Credentials() }
 
+// Account is whose the sandbox is.
+func (s *Server) Account() string { return s.cfg.Account }
+
+// Region is as in ARNs.
+func (s *Server) Region() string { return s.cfg.Region }
+
+// Resumed says that the sandbox goes on from a state, and did not begin with the
+// seed.
+func (s *Server) Resumed() bool { return s.state != nil && s.state.resumed }
+
 // Images is the registry's store, for making repositories and images without a
 // client.
 func (s *Server) Images() *registry.Store { return s.registry }
@@ -306,13 +348,13 @@ const (
 	runtimeTime = 60 * time.Second // for tasks
 )
 
-// Close ends all tasks and stops serving. It leaves nothing behind but Dir, and
-// may be called more than once.
+// Close ends all tasks and stops serving. It leaves nothing behind but Dir and
+// State, and may be called more than once.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		s.builds.Close()
-		s.closeErr = errors.Join(s.stopServing(), s.stopTasks(), s.registry.Close())
+		s.closeErr = errors.Join(s.stopServing(), s.state.end(), s.stopTasks(), s.registry.Close(), s.objects.Close(), s.state.close())
 	})
 	return s.closeErr
 }

@@ -116,20 +116,25 @@ func Write(w http.ResponseWriter, a Answer) {
 	if a.Cut {
 		panic(http.ErrAbortHandler) // net/http's way to close without an answer
 	}
-	h := w.Header()
-	h.Set("Content-Type", a.ContentType)
-	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
-	h.Set("X-Amzn-Requestid", requestID())
-	if a.ErrorCode != "" {
-		h.Set("X-Amzn-Errortype", a.ErrorCode)
-	}
-	w.WriteHeader(a.Status)
+	Head(w, a, int64(len(a.Body)))
 	if a.Half {
 		_, _ = w.Write(a.Body[:len(a.Body)/2])
 		_ = http.NewResponseController(w).Flush() // else nothing of it would leave
 		panic(http.ErrAbortHandler)
 	}
 	_, _ = w.Write(a.Body) // a client that has gone does not need the answer
+}
+
+// Head begins an answer whose body, of that size, its caller sends.
+func Head(w http.ResponseWriter, a Answer, size int64) {
+	h := w.Header()
+	h.Set("Content-Type", a.ContentType)
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	h.Set("X-Amzn-Requestid", requestID())
+	if a.ErrorCode != "" {
+		h.Set("X-Amzn-Errortype", a.ErrorCode)
+	}
+	w.WriteHeader(a.Status)
 }
 
 // requestID is a random id in the form of AWS's, a version 4 UUID.

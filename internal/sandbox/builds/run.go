@@ -3,7 +3,6 @@ package builds
 import (
 	"archive/zip"
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,11 +67,12 @@ func (s *Store) phases(ctx context.Context, b *build, dir, source, text string, 
 		if err := yaml.Load([]byte(text), &spec, yaml.WithKnownFields()); err != nil {
 			return fmt.Errorf("YAML_FILE_ERROR: %w", err)
 		}
-		body, err := s.cfg.Objects.Get(source)
+		archive, size, err := s.cfg.Objects.Open(source)
 		if err != nil {
 			return err
 		}
-		return unzip(body, dir)
+		defer archive.Close()
+		return unzip(archive, size, dir)
 	}); err != nil {
 		return err
 	}
@@ -178,8 +178,8 @@ func (s *Store) say(b *build, line string) {
 }
 
 // unzip unpacks an archive's files; names that leave the folder are refused.
-func unzip(body []byte, dir string) error {
-	z, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
+func unzip(archive io.ReaderAt, size int64, dir string) error {
+	z, err := zip.NewReader(archive, size)
 	if err != nil {
 		return fmt.Errorf("the source is no zip archive: %w", err)
 	}

@@ -59,10 +59,15 @@ func (c *Cluster) API() *awsjson.Service { return c.api }
 // Close stops scheduling and closes the runtime, which ends all tasks. It
 // returns when nothing is left or ctx is done.
 func (c *Cluster) Close(ctx context.Context) error {
+	c.Stop()
+	return c.cfg.Runtime.Close(ctx)
+}
+
+// Stop stops scheduling, for good. The runtime goes on.
+func (c *Cluster) Stop() {
 	c.cancel()
 	<-c.done
 	c.work.Wait()
-	return c.cfg.Runtime.Close(ctx)
 }
 
 // env is what a step at this moment may know.
@@ -91,6 +96,7 @@ func (c *Cluster) run() {
 	defer timer.Stop()
 	for {
 		jobs, wait := c.step()
+		c.cfg.Changed()
 		for _, j := range jobs {
 			c.perform(j)
 		}

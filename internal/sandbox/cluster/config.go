@@ -22,6 +22,9 @@ type Config struct {
 	Images  Resolver
 	Logs    LogSink
 
+	// Changed is told after every step, when the state may be another; nil: nobody.
+	Changed func()
+
 	// Secrets reads the value behind a secret's valueFrom. With nil every
 	// secret has a placeholder for a value.
 	Secrets Secrets
@@ -105,6 +108,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Changed == nil {
+		c.Changed = func() {}
 	}
 	return c
 }

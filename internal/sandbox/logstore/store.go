@@ -41,6 +41,8 @@ type Store struct {
 	account, region string
 	now             func() time.Time
 
+	onAppend func()
+
 	mu     sync.Mutex
 	groups map[string]*group
 }
@@ -82,8 +84,12 @@ func New(account, region string, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{account: account, region: region, now: now, groups: make(map[string]*group)}
+	return &Store{account: account, region: region, now: now, onAppend: func() {}, groups: make(map[string]*group)}
 }
+
+// OnAppend sets what is told of every line that a container writes, before the
+// first one.
+func (s *Store) OnAppend(told func()) { s.onAppend = told }
 
 // CreateGroup makes a log group. It fails with [ErrExists] or [ErrName].
 func (s *Store) CreateGroup(name string) error {
@@ -130,6 +136,7 @@ func (s *Store) stream(groupName, name string) *stream {
 // Append adds a line to a stream, which it makes when it is not there. Lines
 // for a group that does not exist are dropped: the log driver has failed then.
 func (s *Store) Append(groupName, streamName string, at time.Time, message string) {
+	defer s.onAppend()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.stream(groupName, streamName); st != nil {

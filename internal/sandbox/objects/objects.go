@@ -1,19 +1,22 @@
 // Package objects is as much of S3 as the sandbox's builds and tasks take: buckets
-// with objects in memory, addressed by path (PUT, GET, HEAD and DELETE /BUCKET/KEY,
-// PUT and HEAD /BUCKET). CodeBuild's sources and a task's environment files are
-// read from it. What is put must be signed for S3 and be what its signature says.
+// with objects, addressed by path (PUT, GET, HEAD and DELETE /BUCKET/KEY, PUT and
+// HEAD /BUCKET). CodeBuild's sources and a task's environment files are read from
+// it. What is put must be signed for S3 and be what its signature says.
+//
+// The content of objects is in files, so that memory does not depend on it.
 package objects
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -27,14 +30,38 @@ const mostBytes = 512 << 20
 
 // Store is the buckets of one region.
 type Store struct {
-	region string
+	region    string
+	temporary bool // dir is ours to remove
+
 	mu     sync.Mutex
-	bucket map[string]map[string][]byte
+	dir    string // empty: made with the first object
+	bucket map[string]map[string]object
+
+	// replaced are files that no object has any more and the state before may
+	// still name; unnamed are those that it does not name either. See Save.
+	replaced, unnamed []string
 }
 
-// New makes a store without buckets.
-func New(region string) *Store {
-	return &Store{region: region, bucket: map[string]map[string][]byte{}}
+// object is where an object's content is.
+type object struct {
+	File string // in the directory; no part of it comes from a client
+	Size int64
+}
+
+// New makes a store without buckets in a directory; an empty one is a temporary
+// one, made when it is needed.
+func New(region, dir string) *Store {
+	return &Store{region: region, dir: dir, temporary: dir == "", bucket: map[string]map[string]object{}}
+}
+
+// Close removes a temporary directory.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.temporary || s.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
 }
 
 // CreateBucket makes a bucket; one that is there stays.
@@ -42,7 +69,7 @@ func (s *Store) CreateBucket(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bucket[name] == nil {
-		s.bucket[name] = map[string][]byte{}
+		s.bucket[name] = map[string]object{}
 	}
 }
 
@@ -59,22 +86,33 @@ func (s *Store) Keys(bucket string) []string {
 
 // Get reads an object by BUCKET/KEY.
 func (s *Store) Get(location string) ([]byte, error) {
+	f, _, err := s.Open(location)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// Open opens an object by BUCKET/KEY, and gives its size.
+func (s *Store) Open(location string) (*os.File, int64, error) {
 	bucket, key, _ := strings.Cut(location, "/")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content, err := s.open(bucket)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	b, ok := content[key]
 	if !ok {
-		return nil, awsjson.Errorf("NoSuchKey", http.StatusNotFound, "The specified key does not exist.")
+		return nil, 0, awsjson.Errorf("NoSuchKey", http.StatusNotFound, "The specified key does not exist.")
 	}
-	return b, nil
+	f, err := os.Open(filepath.Join(s.dir, b.File))
+	return f, b.Size, err
 }
 
 // open finds a bucket. s.mu is held.
-func (s *Store) open(bucket string) (map[string][]byte, error) {
+func (s *Store) open(bucket string) (map[string]object, error) {
 	if content := s.bucket[bucket]; content != nil {
 		return content, nil
 	}
@@ -102,43 +140,70 @@ func (s *Store) Handler(do func(context.Context, awsjson.Call, func(context.Cont
 		}
 		w.Header().Set("X-Amz-Bucket-Region", s.region)
 		call := awsjson.Call{Service: "s3", Operation: operation, Refuse: xmlError}
+		var content *os.File
+		var size int64
 		a := do(r.Context(), call, func(context.Context) awsjson.Answer {
 			if operation == "" {
 				return xmlError(awsjson.Errorf("NotImplemented", http.StatusNotImplemented, "A header you provided implies functionality that is not implemented."))
 			}
-			body, err := s.answer(operation, bucket, key, r)
-			if err != nil {
+			var err error
+			if content, size, err = s.answer(operation, bucket, key, r); err != nil {
 				return xmlError(err)
 			}
-			return awsjson.Answer{Status: http.StatusOK, ContentType: "application/octet-stream", Body: body}
+			return awsjson.Answer{Status: http.StatusOK, ContentType: "application/octet-stream"}
 		})
+		if content != nil {
+			defer content.Close()
+		}
 		if r.Method == http.MethodHead {
 			a.Body = nil
 		}
-		awsjson.Write(w, a)
+		if content == nil || a.Status != http.StatusOK || a.Cut || a.Half || a.Body != nil { // no object, or a fault's answer
+			awsjson.Write(w, a)
+			return
+		}
+		awsjson.Head(w, a, size)
+		_, _ = io.CopyN(w, content, size) // a client that has gone does not need the rest, and HEAD's needs nothing
 	})
 }
 
-func (s *Store) answer(operation, bucket, key string, r *http.Request) ([]byte, error) {
+// answer does what was asked for. A file is what the client gets, and is the
+// caller's to close.
+func (s *Store) answer(operation, bucket, key string, r *http.Request) (*os.File, int64, error) {
 	switch operation {
 	case "GetObject", "HeadObject":
-		return s.Get(bucket + "/" + key)
+		return s.Open(bucket + "/" + key)
 	case "PutObject":
-		return nil, s.put(bucket, key, r)
+		return nil, 0, s.put(bucket, key, r)
 	case "CreateBucket":
 		if !bucketForm.MatchString(bucket) {
-			return nil, awsjson.Errorf("InvalidBucketName", http.StatusBadRequest, "The specified bucket is not valid.")
+			return nil, 0, awsjson.Errorf("InvalidBucketName", http.StatusBadRequest, "The specified bucket is not valid.")
 		}
 		s.CreateBucket(bucket)
-		return nil, nil
+		return nil, 0, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content, err := s.open(bucket)
 	if err == nil && operation == "DeleteObject" {
-		delete(content, key)
+		s.drop(content, key)
 	}
-	return nil, err
+	return nil, 0, err
+}
+
+// drop removes an object, if it is there. A file that a state on the disk may name
+// stays until there is another state. s.mu is held.
+func (s *Store) drop(content map[string]object, key string) {
+	old, there := content[key]
+	if !there {
+		return
+	}
+	delete(content, key)
+	if s.temporary {
+		_ = os.Remove(filepath.Join(s.dir, old.File)) // Close removes what stays
+		return
+	}
+	s.replaced = append(s.replaced, old.File)
 }
 
 var bucketForm = form.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
@@ -151,53 +216,75 @@ func (s *Store) put(bucket, key string, r *http.Request) error {
 	if !signedForS3.MatchString(r.Header.Get("Authorization")) {
 		return awsjson.Errorf("AccessDenied", http.StatusForbidden, "Access Denied")
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, mostBytes+1))
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(body)
-	switch have := r.Header.Get("X-Amz-Content-Sha256"); {
-	case len(body) > mostBytes:
-		return awsjson.Errorf("EntityTooLarge", http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed size")
-	case have != "UNSIGNED-PAYLOAD" && have != hex.EncodeToString(sum[:]):
-		return awsjson.Errorf("XAmzContentSHA256Mismatch", http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed.")
-	}
-	return s.Put(bucket, key, body)
+	sum := sha256.New()
+	return s.store(bucket, key, io.TeeReader(io.LimitReader(r.Body, mostBytes+1), sum), func(size int64) error {
+		switch have := r.Header.Get("X-Amz-Content-Sha256"); {
+		case size > mostBytes:
+			return awsjson.Errorf("EntityTooLarge", http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed size")
+		case have != "UNSIGNED-PAYLOAD" && have != hex.EncodeToString(sum.Sum(nil)):
+			return awsjson.Errorf("XAmzContentSHA256Mismatch", http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+		}
+		return nil
+	})
 }
 
 // Put stores an object in a bucket that is there.
 func (s *Store) Put(bucket, key string, body []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	content, err := s.open(bucket)
+	return s.store(bucket, key, bytes.NewReader(body), func(int64) error { return nil })
+}
+
+// store writes an object's file, and makes it the object when check, which is told
+// its size, does not refuse.
+func (s *Store) store(bucket, key string, body io.Reader, check func(int64) error) error {
+	f, err := s.create(bucket)
+	if err != nil {
+		return err
+	}
+	size, err := io.Copy(f, body)
 	if err == nil {
-		content[key] = body
+		err = check(size)
+	}
+	if err == nil && !s.temporary {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.adopt(bucket, key, object{File: filepath.Base(f.Name()), Size: size})
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // Load and Close remove what stays
 	}
 	return err
 }
 
-// Save gives all buckets with their objects.
-func (s *Store) Save() (json.RawMessage, error) {
+// create makes the file of an object to come.
+func (s *Store) create(bucket string) (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return json.Marshal(s.bucket)
+	if _, err := s.open(bucket); err != nil {
+		return nil, err
+	}
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "weelo-sandbox-objects-")
+		if err != nil {
+			return nil, err
+		}
+		s.dir = dir
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, err
+	}
+	return os.CreateTemp(s.dir, "object-")
 }
 
-// Load puts what Save gave in the place of all buckets.
-func (s *Store) Load(saved json.RawMessage) error {
-	buckets := map[string]map[string][]byte{}
-	if err := json.Unmarshal(saved, &buckets); err != nil {
-		return fmt.Errorf("read buckets: %w", err)
-	}
-	for name, content := range buckets {
-		if content == nil {
-			buckets[name] = map[string][]byte{}
-		}
-	}
+func (s *Store) adopt(bucket, key string, b object) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bucket = buckets
-	return nil
+	content, err := s.open(bucket)
+	if err == nil {
+		s.drop(content, key)
+		content[key] = b
+	}
+	return err
 }
 
 // xmlError renders an error as S3 does.

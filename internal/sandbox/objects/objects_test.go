@@ -1,8 +1,12 @@
 package objects_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
@@ -10,7 +14,7 @@ import (
 )
 
 func TestHandler_MakesBucketsByPath(t *testing.T) {
-	s := objects.New("us-east-1")
+	s := objects.New("us-east-1", "")
 	h := s.Handler((&awsjson.Mux{}).Do)
 	for _, c := range []struct {
 		method, path string
@@ -28,27 +32,90 @@ func TestHandler_MakesBucketsByPath(t *testing.T) {
 }
 
 func TestSave_IsWhatLoadBringsBack(t *testing.T) {
-	s := objects.New("us-east-1")
+	dir := filepath.Join(t.TempDir(), "objects")
+	s := objects.New("us-east-1", dir)
 	s.CreateBucket("conf")
 	s.CreateBucket("empty")
-	if err := s.Put("conf", "dir/app.env", []byte("A=1\x00")); err != nil {
+	put(t, s, "conf", "dir/app.env", "A=1\x00")
+	put(t, s, "conf", "../../escape", "B=2")
+	saved := save(t, s)
+	put(t, s, "conf", "dir/app.env", "A=3")
+	put(t, s, "conf", "late", "C=4") // neither of these is in the state
+
+	other := objects.New("us-east-1", dir)
+	if err := other.Load(saved); err != nil {
 		t.Fatal(err)
 	}
+	for key, want := range map[string]string{"dir/app.env": "A=1\x00", "../../escape": "B=2"} {
+		if got, err := other.Get("conf/" + key); err != nil || string(got) != want {
+			t.Errorf("object %s = %q, %v", key, got, err)
+		}
+	}
+	if _, err := other.Get("conf/late"); err == nil {
+		t.Error("an object is there that the state does not have")
+	}
+	put(t, other, "empty", "x", "")
+	wantFiles(t, dir, 3)
+	if err := other.Load([]byte("[]")); err == nil {
+		t.Error("Load took a list for buckets")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Load(saved); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("Load without the files = %v, want the file's name", err)
+	}
+}
+
+// TestSave_removesFilesThatNoStateNames: the state of before has to be readable
+// until the next is written.
+func TestSave_removesFilesThatNoStateNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "objects")
+	s := objects.New("us-east-1", dir)
+	s.CreateBucket("conf")
+	put(t, s, "conf", "a", "1")
+	save(t, s)
+	put(t, s, "conf", "a", "2")
+	wantFiles(t, dir, 2)
+	save(t, s)
+	wantFiles(t, dir, 2)
+	save(t, s)
+	wantFiles(t, dir, 1)
+}
+
+func TestClose_removesTheTemporaryFolder(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	s := objects.New("us-east-1", "")
+	s.CreateBucket("conf")
+	put(t, s, "conf", "a", "1")
+	put(t, s, "conf", "a", "2")
+	wantFiles(t, os.TempDir(), 1)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	wantFiles(t, os.TempDir(), 0)
+}
+
+func put(t *testing.T, s *objects.Store, bucket, key, content string) {
+	t.Helper()
+	if err := s.Put(bucket, key, []byte(content)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func save(t *testing.T, s *objects.Store) json.RawMessage {
+	t.Helper()
 	saved, err := s.Save()
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := objects.New("us-east-1")
-	if err := other.Load(saved); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := other.Get("conf/dir/app.env"); err != nil || string(got) != "A=1\x00" {
-		t.Errorf("object = %q, %v", got, err)
-	}
-	if err := other.Put("empty", "x", nil); err != nil {
-		t.Errorf("the empty bucket did not come back: %v", err)
-	}
-	if err := other.Load([]byte("[]")); err == nil {
-		t.Error("Load took a list for buckets")
+	return saved
+}
+
+func wantFiles(t *testing.T, dir string, want int) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != want {
+		t.Errorf("%s has %d files, %v; want %d", dir, len(files), err, want)
 	}
 }

@@ -22,8 +22,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,6 +170,12 @@ func (d *Dir) Owner() Owner { return d.last.Owner }
 
 // SavedAt is when the state was written last.
 func (d *Dir) SavedAt() time.Time { return d.last.SavedAt }
+
+// Parts are the names of what is kept, sorted.
+func (d *Dir) Parts() []string { return slices.Sorted(maps.Keys(d.last.Parts)) }
+
+// File is the path of a part that is there.
+func (d *Dir) File(name string) string { return d.part(name, d.last.Parts[name]) }
 
 // Part is the state of one store, nil when it has none here.
 func (d *Dir) Part(name string) (json.RawMessage, error) {

@@ -1,0 +1,227 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/statedir"
+)
+
+// Stateful is a store whose state lives through a restart. Save is the state as it
+// is now, and may be called while the store works. Load takes what Save gave, once,
+// before the store is used; its error says why it cannot. What ran when the state
+// was saved does not run any more.
+//
+// Package snapshot makes both of a structure. A new store is named in
+// [Server.stateful], and that is all.
+type Stateful interface {
+	Save() (json.RawMessage, error)
+	Load(json.RawMessage) error
+}
+
+// stateful are the stores that are kept, by the names that they have in the folder.
+func (s *Server) stateful() map[string]Stateful {
+	return map[string]Stateful{"ecs": s.cluster, "logs": s.logs, "codebuild": s.builds, "s3": s.objects, "secrets": s.secrets}
+}
+
+// Reasons why a state cannot be used, besides damage; see package statedir.
+var (
+	ErrStateInUse   = statedir.ErrLocked
+	ErrStateForeign = statedir.ErrForeign
+	ErrStateVersion = statedir.ErrVersion
+	ErrStateDamaged = statedir.ErrDamaged
+	ErrStateOwner   = errors.New("the state is another account's or region's")
+)
+
+// Pauses between two writes of a state: long enough that writing takes a small part
+// of the time.
+const (
+	savePause    = 250 * time.Millisecond
+	saveShare    = 20 // times the last write
+	longestPause = 10 * time.Second
+)
+
+// keeper writes the state a moment after something has changed. A nil one keeps
+// nothing.
+type keeper struct {
+	dir     *statedir.Dir
+	resumed bool // there was a state
+	owner   statedir.Owner
+	parts   map[string]Stateful
+	now     func() time.Time
+	warn    func(error)
+
+	changed chan struct{} // capacity 1: something has
+	stop    chan struct{}
+	stopped chan struct{} // nil until begin
+}
+
+// openState takes the folder of a state and lets the configuration follow from what
+// is in it.
+func openState(cfg *Config) (*keeper, error) {
+	if cfg.State == "" {
+		return nil, nil
+	}
+	dir, err := statedir.Open(cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	k := &keeper{dir: dir, resumed: !dir.Empty(), owner: dir.Owner(), changed: make(chan struct{}, 1), stop: make(chan struct{})}
+	cfg.Dir = dir.Path("registry")
+	if !k.resumed {
+		return k, nil
+	}
+	if cfg.Account != "" && cfg.Account != k.owner.Account || cfg.Region != "" && cfg.Region != k.owner.Region {
+		err := fmt.Errorf("open the state in %s: %w: it is of account %s in %s", dir.Path(), ErrStateOwner, k.owner.Account, k.owner.Region)
+		return nil, errors.Join(err, dir.Close())
+	}
+	cfg.Account, cfg.Region, cfg.Seed = k.owner.Account, k.owner.Region, nil
+	cfg.BreakerIgnoresCrashes = k.owner.BreakerIgnoresCrashes
+	return k, nil
+}
+
+// listenAt listens where the state was served last, if that is wanted and free:
+// what is kept names the registry by its address.
+func (k *keeper) listenAt(cfg Config) (net.Listener, error) {
+	if cfg.KeepAddress && k != nil && len(k.owner.Addresses) > 0 {
+		l, err := listen(k.owner.Addresses[len(k.owner.Addresses)-1])
+		if !errors.Is(err, ErrPortTaken) {
+			return l, err
+		}
+		return listen("127.0.0.1:0")
+	}
+	return listen(cfg.Listen)
+}
+
+// path is a place for a store's own files, empty when nothing is kept.
+func (k *keeper) path(name string) string {
+	if k == nil {
+		return ""
+	}
+	return k.dir.Path(name)
+}
+
+// mostAddresses bounds the addresses that a state remembers.
+const mostAddresses = 100
+
+// load gives the stores what was kept, and says that the state is served at an
+// address from now on.
+func (k *keeper) load(s *Server) error {
+	if k == nil {
+		return nil
+	}
+	k.parts, k.now = s.stateful(), s.cfg.Now
+	k.warn = func(err error) { s.cfg.Logger.Error("the state was not written", "error", err) }
+	for _, name := range k.dir.Parts() {
+		store, known := k.parts[name]
+		if !known {
+			return fmt.Errorf("read the state in %s: %w: this program keeps no %s", k.dir.Path(), ErrStateVersion, name)
+		}
+		raw, err := k.dir.Part(name)
+		if err == nil {
+			err = store.Load(raw)
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w: %w", k.dir.File(name), ErrStateVersion, err)
+		}
+	}
+	at := slices.DeleteFunc(slices.Clone(k.owner.Addresses), func(a string) bool { return a == s.Registry() })
+	at = append(at, s.Registry())
+	k.owner = statedir.Owner{
+		Account: s.cfg.Account, Region: s.cfg.Region, BreakerIgnoresCrashes: s.cfg.BreakerIgnoresCrashes,
+		Addresses: at[max(len(at)-mostAddresses, 0):],
+	}
+	return nil
+}
+
+// served are the addresses at which what is here has been served.
+func (k *keeper) served() []string {
+	if k == nil {
+		return nil
+	}
+	return k.owner.Addresses
+}
+
+// begin writes the state, and from now on whenever it changes.
+func (k *keeper) begin() error {
+	if k == nil {
+		return nil
+	}
+	if err := k.save(); err != nil {
+		return err
+	}
+	k.stopped = make(chan struct{})
+	go k.run()
+	return nil
+}
+
+// touch tells that something may have changed.
+func (k *keeper) touch() {
+	if k == nil {
+		return
+	}
+	select {
+	case k.changed <- struct{}{}:
+	default: // it is known already
+	}
+}
+
+func (k *keeper) run() {
+	defer close(k.stopped)
+	pause := savePause
+	for {
+		select {
+		case <-k.changed:
+		case <-k.stop:
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-k.stop:
+			timer.Stop()
+			return
+		}
+		began := time.Now()
+		if err := k.save(); err != nil {
+			k.warn(err)
+		}
+		pause = min(max(savePause, saveShare*time.Since(began)), longestPause)
+	}
+}
+
+func (k *keeper) save() error {
+	parts := make(map[string]json.RawMessage, len(k.parts))
+	for _, name := range slices.Sorted(maps.Keys(k.parts)) {
+		raw, err := k.parts[name].Save()
+		if err != nil {
+			return fmt.Errorf("save the state of %s: %w", name, err)
+		}
+		parts[name] = raw
+	}
+	return k.dir.Write(k.owner, parts, k.now())
+}
+
+// end writes the state for the last time, while the tasks still run. A state that
+// was not begun stays as it was.
+func (k *keeper) end() error {
+	if k == nil || k.stopped == nil {
+		return nil
+	}
+	close(k.stop)
+	<-k.stopped
+	return k.save()
+}
+
+// close gives the folder back.
+func (k *keeper) close() error {
+	if k == nil {
+		return nil
+	}
+	return k.dir.Close()
+}
