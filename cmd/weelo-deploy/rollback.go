@@ -34,7 +34,7 @@ mistakes in what it does not need (image, build, checks, …) are only told.`,
 			if len(args) == 1 {
 				revision = args[0]
 			}
-			return a.operate(cmd.Context(), "rollback", timeout, checkRevision(revision), func(ctx context.Context, r *release.Run) event.Result {
+			return a.operate(cmd, "rollback", timeout, checkRevision(revision), func(ctx context.Context, r *release.Run) event.Result {
 				return r.Rollback(ctx, revision, force)
 			})
 		},
@@ -53,10 +53,10 @@ func newWatchCommand(a *app) *cobra.Command {
 		Long: `watch picks a release up whose process died or was detached, and brings it to its
 end as the release would have: it bakes, rolls back, records the outcome.
 What was asked of it holds: one that was begun with --no-rollback is not rolled
-back. Somebody else's deployment is only watched. --rollback overrides both.`,
+back, and one with --bake, --timeout or --tolerate is judged by them. Somebody else's deployment is only watched. --rollback overrides both.`,
 		Example: "  weelo-deploy watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.operate(cmd.Context(), "watch", timeout, nil, func(ctx context.Context, r *release.Run) event.Result {
+			return a.operate(cmd, "watch", timeout, nil, func(ctx context.Context, r *release.Run) event.Result {
 				return r.Resume(ctx, rollBack)
 			})
 		},
@@ -82,11 +82,12 @@ func (s *session) warn(text string) { s.out.In("")(event.Note{Level: event.Warn,
 
 // operate runs a command that needs AWS and nothing else. wrong is what is wrong
 // with its arguments.
-func (a *app) operate(ctx context.Context, command string, timeout time.Duration, wrong error, f func(context.Context, *release.Run) event.Result) error {
+func (a *app) operate(cmd *cobra.Command, command string, timeout time.Duration, wrong error, f func(context.Context, *release.Run) event.Result) error {
 	s, err := a.begin(command)
 	if err != nil {
 		return err
 	}
+	ctx := cmd.Context()
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
 	s.beat(beating)
@@ -103,7 +104,7 @@ func (a *app) operate(ctx context.Context, command string, timeout time.Duration
 		return s.refuse(event.Fail(event.CodeConfig, "release.tolerate").Because(err))
 	}
 	set := release.Settings{
-		Command: command, Region: region, Given: a.given(nil), Tolerate: tolerate, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
+		Command: command, Region: region, Given: a.given(cmd), Tolerate: tolerate, Cluster: c.Cluster, Service: c.Service, Account: c.Account, Container: c.Task.Container,
 		Timeout: c.Release.Timeout, Bake: c.Release.Bake, NeverRollBack: c.Release.Rollback == "never",
 		Terminal: a.interactive(), By: a.who(),
 	}

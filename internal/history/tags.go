@@ -48,10 +48,14 @@ func (k Keys) all() []string {
 	return []string{k.Outcome, k.Run, k.By, k.Code, k.Backstop, k.Wishes, k.Before}
 }
 
-// Wishes that a run records, so that whoever goes on with it honours them.
+// Wishes that a run records, so that whoever goes on with it honours them. The
+// last three have a value: bake=2m0s.
 const (
 	WishNoRollback = "no-rollback"
 	WishKeepFailed = "keep-failed"
+	WishBake       = "bake"
+	WishTimeout    = "timeout"
+	WishTolerate   = "tolerate"
 )
 
 // Kind is how a revision fared on a service.
@@ -154,6 +158,16 @@ func parseOutcome(v string) Outcome {
 
 // Wished says whether the run was asked for something that ECS does not show.
 func (t Tags) Wished(what string) bool { return slices.Contains(t.Wishes, what) }
+
+// Wish is the value of a wish that has one; empty without it.
+func (t Tags) Wish(what string) string {
+	for _, w := range t.Wishes {
+		if v, ok := strings.CutPrefix(w, what+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
 
 // Short is the last part of an ARN, or the name itself.
 func Short(nameOrARN string) string { return nameOrARN[strings.LastIndex(nameOrARN, "/")+1:] }

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/event"
@@ -12,6 +13,11 @@ import (
 type Given struct {
 	Where []Flag // of every command: --config, --env
 	What  []Flag // of a release: --image, --tag, --build-arg, …
+}
+
+// has says whether a flag of a release was given.
+func (g Given) has(name string) bool {
+	return slices.ContainsFunc(g.What, func(f Flag) bool { return f.Name == name })
 }
 
 // Flag is one flag as it is typed again: its name with the dashes, and the text

@@ -95,14 +95,7 @@ func (r *Run) record() map[string]string {
 	if names := history.Value(strings.Join(r.beforeNames(), " / ")); names != "" {
 		set[k.Before] = names
 	}
-	var wishes []string
-	if r.NoRollback || r.NeverRollBack {
-		wishes = append(wishes, history.WishNoRollback)
-	}
-	if r.KeepFailed {
-		wishes = append(wishes, history.WishKeepFailed)
-	}
-	if len(wishes) > 0 {
+	if wishes := r.wishes(); len(wishes) > 0 {
 		set[k.Wishes] = strings.Join(wishes, " ")
 	}
 	if before := r.breakerBefore(); before != nil {

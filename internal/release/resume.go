@@ -134,14 +134,6 @@ func (r *Run) attachToOurs(ctx context.Context, p types.Deployment) (string, err
 	return fmt.Sprintf("the release of %s%s was not concluded: going on with it", r.next.Name(), by(r.pre.ledger.Tags[r.deployed.TaskDefinition])), nil
 }
 
-// honour takes over what was asked of the release that died. watch --rollback asks
-// for something else.
-func (r *Run) honour(arn string) {
-	t := r.pre.ledger.Tags[arn]
-	r.NoRollback = r.NoRollback || t.Wished(history.WishNoRollback) && !r.foreignRollback
-	r.KeepFailed = r.KeepFailed || t.Wished(history.WishKeepFailed)
-}
-
 func (r *Run) attachToForeign(ctx context.Context, p types.Deployment) (string, error) {
 	r.own(p)
 	r.foreign, r.NeverRollBack = true, !r.foreignRollback

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/release"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
@@ -101,6 +102,49 @@ func TestWatchKeepsTheFailedRevisionOfAReleaseThatWasToKeepIt(t *testing.T) {
 	if st := w.status("38"); st != "ACTIVE" {
 		t.Errorf("38 is %s, want ACTIVE", st)
 	}
+}
+
+func TestWatchBakesAsLongAsTheReleaseThatDiedWasToldTo(t *testing.T) {
+	for name, c := range map[string]struct {
+		of, own        release.Given
+		bake, recorded string
+	}{
+		"as the release was told":       {release.Given{What: flags("--bake", "--timeout", "--tolerate")}, release.Given{}, "UsualSeconds:180.3}", "bake=300ms timeout=19s tolerate=10/100"},
+		"its own flag goes before":      {release.Given{What: flags("--bake")}, release.Given{What: flags("--bake")}, "UsualSeconds:180.1}", "bake=300ms"},
+		"what nobody asked for by flag": {release.Given{}, release.Given{}, "UsualSeconds:180.1}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
+			s := w.settings("good")
+			s.Bake, s.Timeout, s.Given = 300*time.Millisecond, 19*time.Second, c.of
+			s.Tolerate, _ = health.ParseTolerance("10%")
+			w.detached(s)
+			watch := w.bare("watch")
+			watch.Bake, watch.Timeout, watch.Given = 100*time.Millisecond, 20*time.Second, c.own
+			w.want(w.run(watch).Resume(t.Context(), false), 0, event.Released, "", "38")
+			if !w.told(c.bake) {
+				t.Errorf("want %q:\n%s", c.bake, w.story())
+			}
+			l, err := history.Read(t.Context(), w.ecs, clusterName, serviceName, "backend")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for arn, tags := range l.Tags {
+				if got := strings.Join(tags.Wishes, " "); strings.HasSuffix(arn, ":38") && got != c.recorded {
+					t.Errorf("recorded: %q, want %q", got, c.recorded)
+				}
+			}
+		})
+	}
+}
+
+func flags(names ...string) []release.Flag {
+	var list []release.Flag
+	for _, n := range names {
+		list = append(list, release.Flag{Name: n, Text: n})
+	}
+	return list
 }
 
 func TestWatchRollbackOverridesTheWish(t *testing.T) {
