@@ -121,12 +121,14 @@ func (c *Cluster) viewServiceDeployment(ref *deploymentRef) types.ServiceDeploym
 		StoppedAt: at(sd.StoppedAt), UpdatedAt: at(sd.Updated),
 		DeploymentConfiguration:  s.settings.DeploymentConfiguration,
 		DeploymentCircuitBreaker: s.breakerOf(sd),
+		Alarms:                   alarmsOf(sd),
 		TargetServiceRevision:    ptr(s.summary(sd.Target, sd)),
 		SourceServiceRevisions:   []types.ServiceRevisionSummary{},
 	}
 	for _, source := range sd.Sources {
 		v.SourceServiceRevisions = append(v.SourceServiceRevisions, s.summary(source, nil))
 	}
+	s.viewCourse(&v, sd)
 	if r := sd.Rollback; r != nil {
 		v.Rollback = &types.Rollback{Reason: &r.Reason, ServiceRevisionArn: &r.Revision, StartedAt: at(r.Started)}
 	}
@@ -211,6 +213,7 @@ func (s *service) viewRevision(r *revision) types.ServiceRevision {
 		ContainerImages:             []types.ContainerImage{},
 	}
 	v.PlatformVersion, v.PlatformFamily = platformOf(r)
+	v.ResolvedConfiguration = resolved(r)
 	for _, d := range r.def.Task.ContainerDefinitions {
 		image := types.ContainerImage{ContainerName: d.Name, Image: d.Image}
 		if digest := r.digests[*d.Name]; digest != "" {

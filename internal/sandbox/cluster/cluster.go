@@ -72,13 +72,18 @@ func (c *Cluster) Stop() {
 
 // env is what a step at this moment may know.
 func (c *Cluster) env() scheduler.Env {
-	return scheduler.Env{
+	env := scheduler.Env{
 		Now:          c.cfg.Now(),
 		Pace:         c.pace,
 		NewTaskID:    newTaskID,
 		NewEventID:   newUUID,
+		NewHookID:    newHookID,
 		CrashesCount: !c.cfg.BreakerIgnoresCrashes,
 	}
+	if c.cfg.Alarms != nil {
+		env.Alarm = c.cfg.Alarms.State
+	}
+	return env
 }
 
 // notify wakes the loop up. It may be called with and without the lock.
@@ -113,10 +118,12 @@ func (c *Cluster) run() {
 	}
 }
 
-// A job is an action of the scheduler with what is needed to take it.
+// A job is an action of the scheduler with what is needed to take it, or
+// something else that is to be done without the lock.
 type job struct {
 	scheduler.Action
 	owner *owner
+	do    func()
 }
 
 // step steps everything that is due. wait is the time until something is due
@@ -152,9 +159,9 @@ func (c *Cluster) stepService(s *service, env scheduler.Env) []job {
 	s.settle()
 	var jobs []job
 	for _, a := range acts {
-		jobs = append(jobs, job{a, s.ownerOf(a.Task)})
+		jobs = append(jobs, job{Action: a, owner: s.ownerOf(a.Task)})
 	}
-	return jobs
+	return append(append(jobs, c.shifts(s)...), c.invocations(s, env)...)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -166,6 +173,10 @@ func earlier(a, b time.Time) time.Time {
 
 // perform takes one action. Nothing in it waits for a container.
 func (c *Cluster) perform(j job) {
+	if j.do != nil {
+		j.do()
+		return
+	}
 	switch j.Kind {
 	case scheduler.Prepare:
 		c.work.Go(func() { c.prepare(j) })

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -31,6 +32,15 @@ type Config struct {
 
 	// Objects reads environment files. With nil there are none.
 	Objects Objects
+
+	// Hooks answers for the Lambda functions of lifecycle hooks. With nil
+	// each of them succeeds at once.
+	Hooks Hooks
+
+	// Traffic shares requests out between target groups, and Alarms are the
+	// CloudWatch alarms that deployments are watched by. Both may be nil.
+	Traffic Traffic
+	Alarms  Alarms
 
 	// Isolated makes all tasks those of a rehearsal; see [task.Spec].
 	Isolated bool
@@ -97,6 +107,24 @@ type Secrets interface {
 // Objects reads objects of S3 by BUCKET/KEY.
 type Objects interface {
 	Get(location string) ([]byte, error)
+}
+
+// Hooks calls Lambda functions: the event and the answer are JSON. An error is
+// one of the call, such as of a function that is not there.
+type Hooks interface {
+	Invoke(ctx context.Context, function string, event []byte) (answer []byte, err error)
+}
+
+// Traffic sets the weights of a listener rule's target groups. An error's text is
+// told to clients as the reason why a deployment is rolled back.
+type Traffic interface {
+	SetWeights(ruleARN string, weights map[string]int) error
+}
+
+// Alarms knows the states of CloudWatch alarms: OK, ALARM or INSUFFICIENT_DATA.
+// ok is false when there is no such alarm.
+type Alarms interface {
+	State(name string) (state string, ok bool)
 }
 
 func (c Config) withDefaults() Config {

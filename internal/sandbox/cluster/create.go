@@ -58,6 +58,9 @@ func (c *Cluster) checkCreate(in *ecs.CreateServiceInput) (*definition.Definitio
 	if err := checkConfiguration(in.DeploymentConfiguration); err != nil {
 		return nil, err
 	}
+	if err := checkStrategy(in); err != nil {
+		return nil, err
+	}
 	if deref(in.TaskDefinition) == "" {
 		if in.DeploymentController.Type == types.DeploymentControllerTypeExternal {
 			return nil, nil
@@ -111,6 +114,7 @@ func setDefaults(in *ecs.CreateServiceInput) {
 	if cfg.Strategy == "" {
 		cfg.Strategy = types.DeploymentStrategyRolling
 	}
+	setStrategyDefaults(&cfg)
 	in.DeploymentConfiguration = &cfg
 }
 
@@ -213,6 +217,7 @@ func (s *service) configure() {
 	if t := b.ThresholdConfiguration; t != nil {
 		s.sched.Breaker.Type, s.sched.Breaker.Value = string(t.Type), int(t.Value)
 	}
+	s.sched.Plan = plan(&s.settings)
 	s.dirty = true
 }
 
@@ -227,6 +232,8 @@ func (s *service) newRevision(def *definition.Definition, in ecs.CreateServiceIn
 // deploy begins the deployment of a revision.
 func (s *service) deploy(r *revision, env scheduler.Env) *scheduler.Deployment {
 	s.revisions[r.arn] = r
+	r.groups = s.groupsBeside(r, s.serving())
+	s.sched.Plan.Shifts, s.sched.Plan.Tests = routing(&r.input)
 	d := s.newDeployment(r)
 	s.keep(s.sched.Deploy(d, newServiceDeploymentID(), env))
 	s.dirty = true

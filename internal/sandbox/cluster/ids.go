@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 )
 
 // newTaskID makes an id like AWS's: 32 hexadecimal digits.
@@ -45,6 +47,16 @@ func newDeploymentID() string { return "ecs-svc/" + newNumber() }
 // newServiceDeploymentID makes an id of 21 characters.
 func newServiceDeploymentID() string {
 	return base64.RawURLEncoding.EncodeToString(random(16))[:21]
+}
+
+// newHookID makes an id of a hook at work: ecs-{hookType}-{id}, as ECS checks it
+// (Troubleshooting Amazon ECS blue/green deployments).
+func newHookID(hookType string) string {
+	kind := "lambda"
+	if hookType == scheduler.HookPause {
+		kind = "pause"
+	}
+	return "ecs-" + kind + "-" + base64.RawURLEncoding.EncodeToString(random(32))
 }
 
 func random(n int) []byte {

@@ -41,7 +41,7 @@ func (cl *clusterRecord) stepLoose(env scheduler.Env) []job {
 		}
 		acts, next := t.sched.Advance(env)
 		for _, a := range acts {
-			jobs = append(jobs, job{a, &owner{cluster: cl, def: t.def, loose: t}})
+			jobs = append(jobs, job{Action: a, owner: &owner{cluster: cl, def: t.def, loose: t}})
 		}
 		cl.nextLoose = earlier(cl.nextLoose, next)
 	}

@@ -38,6 +38,7 @@ func (c *Cluster) operations() *awsjson.Service {
 	handle(c, s, "DescribeServiceDeployments", c.describeServiceDeployments)
 	handle(c, s, "DescribeServiceRevisions", c.describeServiceRevisions)
 	handle(c, s, "StopServiceDeployment", c.stopServiceDeployment)
+	handle(c, s, "ContinueServiceDeployment", c.continueServiceDeployment)
 
 	handle(c, s, "TagResource", c.tagResource)
 	handle(c, s, "UntagResource", c.untagResource)

@@ -44,6 +44,9 @@ type service struct {
 	byDeploy    map[string]*revision      // by deployment id
 	deployments map[string]*deploymentRef // service deployments, by ARN
 
+	// handed are the weights that were last handed on, by rule.
+	handed map[string]map[string]int
+
 	dirty bool
 	next  time.Time // when to step without a fact
 }
@@ -58,6 +61,8 @@ type revision struct {
 	input ecs.CreateServiceInput
 	// digests are those of the images that have been resolved, by container.
 	digests map[string]string
+	// groups are the target groups that its tasks are in, by load balancer.
+	groups []string
 }
 
 // deploymentRef finds a service deployment by its ARN.

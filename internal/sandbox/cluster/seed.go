@@ -152,6 +152,9 @@ func (c *Cluster) checkSeed(seed *ServiceSeed) error {
 	if err := checkConfiguration(seed.Create.DeploymentConfiguration); err != nil {
 		return err
 	}
+	if err := checkStrategy(&seed.Create); err != nil {
+		return err
+	}
 	for i, d := range seed.Deployments {
 		def := c.definitions.Get(d.TaskDefinition)
 		if def == nil {
@@ -174,6 +177,7 @@ func (c *Cluster) recordDeployment(s *service, seed DeploymentSeed, in ecs.Creat
 	r := s.newRevision(c.definitions.Get(seed.TaskDefinition), in, seed.CreatedAt)
 	maps.Copy(r.digests, seed.Digests)
 	s.revisions[r.arn] = r
+	r.groups = s.groupsBeside(r, nil) // what serves now is in the first of its groups
 	d := s.newDeployment(r)
 	d.Created, d.Updated, d.FailedTasks = seed.CreatedAt, seed.FinishedAt, seed.FailedTasks
 	sd := &scheduler.ServiceDeployment{

@@ -32,6 +32,9 @@ func (c *Cluster) updateService(_ context.Context, in *ecs.UpdateServiceInput) (
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkUpdate(settings, r); err != nil {
+		return nil, err
+	}
 	s.settings = settings
 	if s.sched != nil {
 		s.configure()
@@ -40,6 +43,18 @@ func (c *Cluster) updateService(_ context.Context, in *ecs.UpdateServiceInput) (
 		}
 	}
 	return &ecs.UpdateServiceOutput{Service: ptr(c.view(s, true))}, nil
+}
+
+// checkUpdate looks at the deployment strategy with the load balancers that the
+// next deployment would have.
+func (s *service) checkUpdate(settings ecs.CreateServiceInput, next *revision) error {
+	if next == nil {
+		next = s.current()
+	}
+	if next != nil {
+		settings.LoadBalancers = next.input.LoadBalancers
+	}
+	return checkStrategy(&settings)
 }
 
 // checkController refuses what only the ECS deployment controller can do.
@@ -88,6 +103,8 @@ func mergeSettings(old ecs.CreateServiceInput, in *ecs.UpdateServiceInput) ecs.C
 	}
 	if in.DeploymentConfiguration != nil {
 		s.DeploymentConfiguration = mergeConfiguration(*old.DeploymentConfiguration, *in.DeploymentConfiguration)
+		dropOther(s.DeploymentConfiguration, in.DeploymentConfiguration)
+		setStrategyDefaults(s.DeploymentConfiguration)
 	}
 	return s
 }
