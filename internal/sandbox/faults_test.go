@@ -97,3 +97,59 @@ func TestFault_aConnectionIsCut(t *testing.T) {
 		t.Error("garbage is taken for an answer")
 	}
 }
+
+func TestFault_capacityRunsOutAndComesBack(t *testing.T) {
+	w := deployed(t)
+	w.fault(t, `{"task":"*","capacity":0}`)
+	run := func() *ecs.RunTaskOutput {
+		out, err := w.ecs.RunTask(t.Context(), &ecs.RunTaskInput{
+			Cluster: aws.String("c"), TaskDefinition: aws.String("web"), Count: aws.Int32(2), LaunchType: types.LaunchTypeFargate,
+			NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if out := run(); len(out.Tasks) != 0 || len(out.Failures) != 2 || !strings.HasPrefix(*out.Failures[0].Reason, "Capacity is unavailable at this time.") {
+		t.Errorf("RunTask answers %+v", out)
+	}
+	if err := w.update(t, w.push(t, "app:v2", "amd64")); err != nil {
+		t.Fatal(err)
+	}
+	web := func() types.Service {
+		out, err := w.ecs.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("c"), Services: []string{"web"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Services[0]
+	}
+	await(t, "the event", func() bool {
+		return strings.Contains(*web().Events[0].Message, "was unable to place a task. Reason: Capacity is unavailable at this time.")
+	})
+	w.control(t, "DELETE", "/_sandbox/faults", "", nil)
+	await(t, "the new deployment", func() bool {
+		s := web()
+		return len(s.Deployments) == 1 && s.Deployments[0].RolloutState == types.DeploymentRolloutStateCompleted
+	})
+	if out := run(); len(out.Tasks) != 2 || len(out.Failures) != 0 {
+		t.Errorf("RunTask answers %+v", out)
+	}
+}
+
+func TestFault_aHostDies(t *testing.T) {
+	w := deployed(t)
+	w.fault(t, `{"host":"ec2"}`) // nothing of the service runs on one
+	w.fault(t, `{"host":"fargate","share":50}`)
+	await(t, "the lost task", func() bool {
+		return slices.ContainsFunc(stoppedTasks(t, w, "c"), func(task types.Task) bool {
+			return task.StopCode == types.TaskStopCodeInfrastructureHealth && task.Containers[0].ExitCode == nil
+		})
+	})
+	await(t, "its successor", func() bool { return len(w.runtime.Running()) > 0 && len(w.runtime.Started()) > 1 })
+	var listed struct{ Faults []fault.Report }
+	w.control(t, "GET", "/_sandbox/faults", "", &listed)
+	if listed.Faults[0].Acted != 0 || listed.Faults[1].Acted != 1 {
+		t.Errorf("the faults say %+v", listed.Faults)
+	}
+}

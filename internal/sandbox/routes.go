@@ -31,7 +31,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.HandleFunc("GET /{$}", s.greet)
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
-	return guarded(s.noted(mux))
+	return guarded(s.noted(s.skewed(mux)))
 }
 
 // noted tells the state of every request that may have changed something.

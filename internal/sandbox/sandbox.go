@@ -224,9 +224,11 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
-		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch,
+		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
 	})
 	s.logs.OnAppend(state.touch)
+	s.faults.OnHost(s.cluster.LoseHost)
+	s.faults.OnChange(s.cluster.Retry)
 	s.builds = builds.New(builds.Config{Account: cfg.Account, Region: cfg.Region, Now: cfg.Now, Logs: s.logs, Objects: s.objects, Env: s.buildEnv})
 	s.mount()
 	if err := state.load(s); err != nil {

@@ -154,6 +154,7 @@ func (c *Cluster) stepService(s *service, env scheduler.Env) []job {
 	if !due || s.sched == nil {
 		return nil
 	}
+	env.Room, env.Instance = c.roomFor(s), c.instanceID(s.cluster)
 	acts, next := s.sched.Step(env)
 	s.dirty, s.next = false, next
 	s.settle()

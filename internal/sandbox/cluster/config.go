@@ -26,6 +26,9 @@ type Config struct {
 	// Changed is told after every step, when the state may be another; nil: nobody.
 	Changed func()
 
+	// Capacity limits how many tasks find a place; nil: all do.
+	Capacity Capacity
+
 	// Secrets reads the value behind a secret's valueFrom. With nil every
 	// secret has a placeholder for a value.
 	Secrets Secrets
@@ -88,6 +91,13 @@ type PlatformError struct {
 
 func (e *PlatformError) Error() string {
 	return "image has no manifest for platform " + e.Want
+}
+
+// Capacity says for how many of a number of new tasks there is room. live lists
+// the tasks that are there; of them and of the new ones only the names are filled
+// in.
+type Capacity interface {
+	Room(of task.Spec, want int, live func() []task.Spec) int
 }
 
 // LogSink takes what containers with the awslogs driver write.

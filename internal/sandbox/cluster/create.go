@@ -243,7 +243,7 @@ func (s *service) deploy(r *revision, env scheduler.Env) *scheduler.Deployment {
 func (s *service) newDeployment(r *revision) *scheduler.Deployment {
 	d := &scheduler.Deployment{
 		ID: newDeploymentID(), Revision: r.arn,
-		Template: template(r.def, onFargate(r.input.LaunchType, r.input.CapacityProviderStrategy)),
+		Template: template(r.def, r.input.LaunchType, r.input.CapacityProviderStrategy),
 	}
 	s.byDeploy[d.ID] = r
 	return d

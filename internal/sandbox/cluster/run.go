@@ -42,23 +42,31 @@ func (c *Cluster) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTask
 	if reason := shortage(def, in); reason != "" {
 		return &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{{Arn: ptr(c.containerInstance(cl)), Reason: &reason}}}, nil
 	}
-	return c.ran(cl, c.addLoose(cl, def, in, string(request))), nil
+	want := int(*in.Count)
+	room := c.roomToRun(def, want)
+	out := c.ran(cl, c.addLoose(cl, def, in, room, string(request)))
+	out.Failures = append(out.Failures, c.noRoom(cl, in, want-room)...)
+	return out, nil
 }
 
-// addLoose makes the tasks of a request.
-func (c *Cluster) addLoose(cl *clusterRecord, def *definition.Definition, in *ecs.RunTaskInput, request string) []*looseTask {
+// addLoose makes n tasks of a request.
+func (c *Cluster) addLoose(cl *clusterRecord, def *definition.Definition, in *ecs.RunTaskInput, n int, request string) []*looseTask {
 	tags := in.Tags
 	if in.PropagateTags == types.PropagateTagsTaskDefinition {
 		tags = append(slices.Clone(tags), def.Tags...)
 	}
 	var tasks []*looseTask
-	for range *in.Count {
+	tpl := template(def, in.LaunchType, in.CapacityProviderStrategy)
+	placed := make(map[string]int)
+	for range n {
 		t := &looseTask{
 			def: def, launchType: in.LaunchType, providers: in.CapacityProviderStrategy,
 			platformVersion: deref(in.PlatformVersion), group: deref(in.Group), startedBy: deref(in.StartedBy),
 			clientToken: deref(in.ClientToken), request: request, overrides: in.Overrides, tags: tags,
 		}
-		t.sched = scheduler.NewTask(newTaskID(), "", template(def, onFargate(t.launchType, t.providers)), c.env())
+		t.sched = scheduler.NewTask(newTaskID(), "", tpl, c.env())
+		t.sched.Provider = scheduler.NextProvider(tpl.Providers, placed)
+		placed[t.sched.Provider]++
 		cl.loose[t.sched.ID] = t
 		tasks = append(tasks, t)
 	}

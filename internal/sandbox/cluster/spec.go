@@ -171,8 +171,11 @@ func setEnv(env []string, name, value string) []string {
 }
 
 // template is what the scheduler has to know of a revision's tasks.
-func template(def *definition.Definition, onFargate bool) scheduler.Template {
-	t := scheduler.Template{Fargate: onFargate, ENI: def.NetworkMode() == types.NetworkModeAwsvpc}
+func template(def *definition.Definition, launch types.LaunchType, providers []types.CapacityProviderStrategyItem) scheduler.Template {
+	t := scheduler.Template{Fargate: onFargate(launch, providers), ENI: def.NetworkMode() == types.NetworkModeAwsvpc}
+	for _, p := range providers {
+		t.Providers = append(t.Providers, scheduler.Provider{Name: deref(p.CapacityProvider), Base: int(p.Base), Weight: int(p.Weight)})
+	}
 	for _, d := range def.Task.ContainerDefinitions {
 		t.Containers = append(t.Containers, scheduler.ContainerTemplate{
 			Name: *d.Name, Image: *d.Image, Essential: essential(d), Checked: d.HealthCheck != nil,

@@ -106,6 +106,9 @@ func (c *Cluster) viewTask(t taskRef, tags bool) types.Task {
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{}, InferenceAcceleratorOverrides: []types.InferenceAcceleratorOverride{}},
 		Version:   s.Version,
 	}
+	if s.Provider != "" {
+		v.CapacityProviderName = &s.Provider
+	}
 	if s.StopReason != "" {
 		v.StoppedReason = &s.StopReason
 	}
@@ -131,7 +134,11 @@ func (c *Cluster) viewTask(t taskRef, tags bool) types.Task {
 
 // containerInstance is the ARN of the one container instance of a cluster.
 func (c *Cluster) containerInstance(cl *clusterRecord) string {
-	return c.arns.prefix() + "container-instance/" + cl.name + "/" + strings.ReplaceAll(derivedUUID(cl.arn), "-", "")
+	return c.arns.prefix() + "container-instance/" + cl.name + "/" + c.instanceID(cl)
+}
+
+func (c *Cluster) instanceID(cl *clusterRecord) string {
+	return strings.ReplaceAll(derivedUUID(cl.arn), "-", "")
 }
 
 func (t taskRef) givenPlatformVersion() *string {

@@ -11,25 +11,30 @@ import (
 // check says what is wrong with a rule. operations are those that exist.
 func (r Rule) check(operations func(service, operation string) bool) error {
 	given := 0
-	for _, s := range []string{r.When, r.Push, r.Pull, r.Deny, r.Task} {
-		if s != "" {
+	for _, is := range []bool{r.When != "", r.Push != "", r.Pull != "", r.Deny != "", r.Task != "", r.Host != "", r.Clock != 0} {
+		if is {
 			given++
 		}
 	}
 	if given != 1 {
-		return errors.New("a fault needs exactly one of when, push, pull, deny and task")
+		return errors.New("a fault needs exactly one of when, push, pull, deny, task, host and clock")
 	}
 	if r.Times < 0 || r.After < 0 {
 		return errors.New("times and after must not be negative")
 	}
-	if r.Task == "" && (r.dies() || r.Health != "" || r.Running || r.Container != "") {
-		return errors.New("exit, signal, oom, health, running and container go with task only")
+	if r.Task == "" && (r.dies() || r.Health != "" || r.Running || r.Container != "" || r.Capacity != nil) {
+		return errors.New("exit, signal, oom, health, capacity, running and container go with task only")
+	}
+	if r.Host == "" && r.Share != 0 {
+		return errors.New("share goes with host only")
 	}
 	switch {
 	case r.Deny != "":
 		return r.checkDeny()
 	case r.Task != "":
 		return r.checkTask()
+	case r.Host != "" || r.Clock != 0:
+		return r.checkWorld()
 	case r.When == "":
 		return r.checkContent()
 	}
@@ -86,9 +91,22 @@ func (r Rule) checkCall(operations func(service, operation string) bool) error {
 	return nil
 }
 
+// checkWorld looks at what is about no call and no task of its own.
+func (r Rule) checkWorld() error {
+	switch {
+	case r.acts() || r.picks() || r.After != 0 || r.Times != 0:
+		return errors.New("host takes share, and clock takes lasts only")
+	case r.Host != "" && r.Host != HostEC2 && r.Host != HostFargate && r.Host != HostSpot:
+		return fmt.Errorf("host is %q, %q or %q, not %q", HostEC2, HostFargate, HostSpot, r.Host)
+	case r.Share < 0 || r.Share > 100:
+		return fmt.Errorf("share is a percentage from 1 to 100, not %d", r.Share)
+	}
+	return nil
+}
+
 func (r Rule) checkTask() error {
 	deaths := 0
-	for _, given := range []bool{r.Exit != nil, r.Signal != "", r.OOM, r.Health != ""} {
+	for _, given := range []bool{r.Exit != nil, r.Signal != "", r.OOM, r.Health != "", r.Capacity != nil} {
 		if given {
 			deaths++
 		}
@@ -97,9 +115,11 @@ func (r Rule) checkTask() error {
 	r.Delay = 0
 	switch {
 	case deaths != 1:
-		return errors.New("a fault of tasks needs exactly one of exit, signal, oom and health")
+		return errors.New("a fault of tasks needs exactly one of exit, signal, oom, health and capacity")
 	case r.acts() || r.picks():
 		return errors.New("task takes container, delay, running, times, after and lasts beside what it does")
+	case r.Capacity != nil && (*r.Capacity < 0 || r.Running || r.Container != "" || delay != 0):
+		return errors.New("capacity is a number of tasks, and takes times, after and lasts only")
 	case r.Exit != nil && (*r.Exit < 0 || *r.Exit > 255):
 		return fmt.Errorf("exit is a code from 0 to 255, not %d", *r.Exit)
 	case r.Signal != "" && signals[r.Signal] == 0:

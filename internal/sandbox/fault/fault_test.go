@@ -235,9 +235,9 @@ func TestSet_denyOfPassRoleActsOnRegistration(t *testing.T) {
 
 func TestSet_AddRefuses(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"exactly one of when, push, pull, deny and task":             {},
-		"of when, push, pull, deny and task":                         {When: "A", Push: Denied},
-		`deny is an action such as "ecs:UpdateService", not "A"`:     {Deny: "A"},
+		"exactly one of when, push, pull, deny, task, host and clock": {},
+		"of when, push, pull, deny, task, host and clock":             {When: "A", Push: Denied},
+		`deny is an action such as "ecs:UpdateService", not "A"`:      {Deny: "A"},
 		"deny stands alone":                                          {Deny: "svc:A", Times: 1},
 		"there is no operation C":                                    {When: "C", Error: "X"},
 		"there is no operation other.A":                              {When: "A", Service: "other", Error: "X"},

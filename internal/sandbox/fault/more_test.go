@@ -106,18 +106,23 @@ func TestSet_AddRefusesWhatMakesNoSense(t *testing.T) {
 	code := 256
 	one := 1
 	for want, rule := range map[string]Rule{
-		"exactly one of exit, signal, oom and health":    {Task: "web"},
-		"of exit, signal, oom and health":                {Task: "web", Exit: &one, OOM: true},
-		"exit is a code from 0 to 255, not 256":          {Task: "web", Exit: &code},
-		`there is no signal "SEGV"`:                      {Task: "web", Signal: "SEGV"},
-		`health is "slow" or "failing", not "bad"`:       {Task: "web", Health: "bad"},
-		"slow health needs a delay":                      {Task: "web", Health: Slow},
-		"task takes container, delay":                    {Task: "web", OOM: true, Hang: true},
-		"go with task only":                              {When: "A", Exit: &one},
-		`cut is "before" or "middle", not "late"`:        {When: "A", Cut: "late", Hang: true},
-		"garbage takes a status, and no error":           {When: "A", Garbage: true, Error: "X"},
-		"need the operation to succeed":                  {When: "A", Garbage: true, DropAnswer: true},
-		`message goes with pull "other", which needs it`: {Pull: PullOther},
+		"exactly one of exit, signal, oom, health and capacity": {Task: "web"},
+		"of exit, signal, oom, health and capacity":             {Task: "web", Exit: &one, OOM: true},
+		"exit is a code from 0 to 255, not 256":                 {Task: "web", Exit: &code},
+		`there is no signal "SEGV"`:                             {Task: "web", Signal: "SEGV"},
+		`health is "slow" or "failing", not "bad"`:              {Task: "web", Health: "bad"},
+		"slow health needs a delay":                             {Task: "web", Health: Slow},
+		"task takes container, delay":                           {Task: "web", OOM: true, Hang: true},
+		"capacity is a number of tasks, and takes":              {Task: "web", Capacity: &one, Running: true},
+		`host is "ec2", "fargate" or "spot"`:                    {Host: "rack"},
+		"share is a percentage":                                 {Host: HostEC2, Share: 101},
+		"share goes with host only":                             {When: "A", Hang: true, Share: 1},
+		"host takes share, and clock takes lasts":               {Clock: Offset(time.Hour), Hang: true},
+		"go with task only":                                     {When: "A", Exit: &one},
+		`cut is "before" or "middle", not "late"`:               {When: "A", Cut: "late", Hang: true},
+		"garbage takes a status, and no error":                  {When: "A", Garbage: true, Error: "X"},
+		"need the operation to succeed":                         {When: "A", Garbage: true, DropAnswer: true},
+		`message goes with pull "other", which needs it`:        {Pull: PullOther},
 	} {
 		s := newSet(&registry{}, nil)
 		if _, err := s.Add(rule); err == nil || !strings.Contains(err.Error(), want) {

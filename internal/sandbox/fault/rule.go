@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Rule is one fault. Exactly one of When, Push, Pull, Deny and Task says what it
-// waits for.
+// Rule is one fault. Exactly one of When, Push, Pull, Deny, Task, Host and Clock
+// says what it is about.
 type Rule struct {
 	ID string `json:"id,omitempty"` // given by the set
 
@@ -20,6 +20,8 @@ type Rule struct {
 	Repository string `json:"repository,omitempty"` // with Push and Pull: only this one
 	Task       string `json:"task,omitempty"`       // a service, family, family:revision or task id; "*" is every task
 	Container  string `json:"container,omitempty"`  // with Task: only this one; else the first essential one
+	Host       string `json:"host,omitempty"`       // "ec2", "fargate" or "spot": hosts of running tasks are lost, at once
+	Clock      Offset `json:"clock,omitzero"`       // AWS's clock is off by that, as a client sees it
 
 	After int      `json:"after,omitempty"` // matching calls, or tasks, to let pass first
 	Times int      `json:"times,omitempty"` // how often to act; 0: see the package
@@ -40,6 +42,9 @@ type Rule struct {
 	OOM     bool   `json:"oom,omitempty"`     // the container dies at its memory limit
 	Health  string `json:"health,omitempty"`  // its health check is "slow" or "failing"
 	Running bool   `json:"running,omitempty"` // tasks that run already are meant too
+
+	Capacity *int `json:"capacity,omitempty"` // with Task: there is room for so many of them, and no more
+	Share    int  `json:"share,omitempty"`    // with Host: percent of the tasks that are lost; 0 is all
 }
 
 // Refusals of push. A Docker engine tells the texts of the first two at once; one
@@ -75,6 +80,26 @@ func (d *Duration) UnmarshalText(b []byte) error {
 		err = errors.New("negative duration")
 	}
 	*d = Duration(parsed)
+	return err
+}
+
+// Hosts that are lost.
+const (
+	HostEC2     = "ec2"     // the container instance
+	HostFargate = "fargate" // what is under Fargate tasks
+	HostSpot    = "spot"    // Fargate Spot takes its capacity back
+)
+
+// Offset is a time.Duration of either sign that is written "-20m" in JSON.
+type Offset time.Duration
+
+// MarshalText writes the offset as Go does.
+func (o Offset) MarshalText() ([]byte, error) { return []byte(time.Duration(o).String()), nil }
+
+// UnmarshalText reads an offset.
+func (o *Offset) UnmarshalText(b []byte) error {
+	parsed, err := time.ParseDuration(string(b))
+	*o = Offset(parsed)
 	return err
 }
 

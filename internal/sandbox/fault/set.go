@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,8 @@ type Set struct {
 	mu       sync.Mutex
 	next     int
 	rules    []*active
-	onChange func()
+	onChange []func()
+	loseHost func(kind string, share int) []string
 }
 
 // active is a rule with its history.
@@ -69,20 +71,59 @@ func NewSet(images Images, operations func(service, operation string) bool, clos
 	return &Set{images: images, operations: operations, closing: closing}
 }
 
-// OnChange has f called after rules were added or have gone. It is set before the
-// set is used.
-func (s *Set) OnChange(f func()) { s.onChange = f }
+// OnChange has f called after rules were added or have gone. It is called before
+// the set is used, as OnHost is.
+func (s *Set) OnChange(f func()) { s.onChange = append(s.onChange, f) }
+
+// OnHost has f called for a host that is lost: it ends that share (in percent) of
+// the tasks on such hosts and returns their ids.
+func (s *Set) OnHost(f func(kind string, share int) []string) { s.loseHost = f }
 
 func (s *Set) changed() {
-	if s.onChange != nil {
-		s.onChange()
+	for _, f := range s.onChange {
+		f()
 	}
 }
+
+// loseHosts carries out the rules about hosts among those that were added.
+func (s *Set) loseHosts(ids []string) {
+	for _, id := range ids {
+		s.mu.Lock()
+		i := slices.IndexFunc(s.rules, func(a *active) bool { return a.ID == id && a.Host != "" })
+		if i < 0 {
+			s.mu.Unlock()
+			continue
+		}
+		a := s.rules[i]
+		s.mu.Unlock()
+		for _, lost := range s.loseHost(a.Host, cmp.Or(a.Share, 100)) {
+			s.mu.Lock()
+			a.noteDeed("task " + lost)
+			s.mu.Unlock()
+		}
+	}
+}
+
+// Skew is how far AWS's clock is off.
+func (s *Set) Skew() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.rules {
+		if a.Clock != 0 {
+			return time.Duration(a.Clock)
+		}
+	}
+	return 0
+}
+
+// Skewed counts a request that was refused for its time.
+func (s *Set) Skewed(what string) { s.take(func(r Rule) bool { return r.Clock != 0 }, what) }
 
 // Add takes rules, all or none, and returns their ids.
 func (s *Set) Add(rules ...Rule) ([]string, error) {
 	ids, err := s.add(rules)
 	if err == nil {
+		s.loseHosts(ids)
 		s.changed()
 	}
 	return ids, err

@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -35,7 +37,7 @@ func (s *Set) TaskFaults(t task.Spec, acted []string, running bool) []TaskFault 
 	defer s.mu.Unlock()
 	var faults []TaskFault
 	for _, a := range s.rules {
-		if a.Task == "" || running && !a.Running || !meant(a.Task, t) || slices.Contains(acted, a.ID) {
+		if a.Task == "" || a.Capacity != nil || running && !a.Running || !meant(a.Task, t) || slices.Contains(acted, a.ID) {
 			continue
 		}
 		f, ok := a.onTask(t)
@@ -44,6 +46,29 @@ func (s *Set) TaskFaults(t task.Spec, acted []string, running bool) []TaskFault 
 		}
 	}
 	return faults
+}
+
+// Room is for how many of a number of new tasks there is capacity. live lists those
+// that are there; it is only called when a rule limits the capacity.
+func (s *Set) Room(of task.Spec, want int, live func() []task.Spec) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	room := want
+	for _, a := range s.rules {
+		if a.Task == "" || a.Capacity == nil || !meant(a.Task, of) || a.limit() > 0 && a.acted >= a.limit() {
+			continue
+		}
+		left := *a.Capacity
+		for _, t := range live() {
+			if meant(a.Task, t) {
+				left--
+			}
+		}
+		if left = max(left, 0); left < room && s.counts(a, fmt.Sprintf("%d of %d tasks of %s", want-left, want, cmp.Or(of.Service, of.Family))) {
+			room = left
+		}
+	}
+	return room
 }
 
 // meant says whether a rule's task names this one.

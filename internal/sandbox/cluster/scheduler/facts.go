@@ -47,6 +47,18 @@ func (t *Task) StopByUser(reason string, now time.Time) {
 	t.stop(StopUser, reason, now)
 }
 
+// Interrupted tells that Fargate Spot takes the task's capacity back. The task
+// gets its stop signal and its stop timeout (Fargate Spot termination notices).
+func (t *Task) Interrupted(now time.Time) {
+	t.stop(StopSpot, "Your Spot Task was interrupted.", now)
+}
+
+// LoseHost tells that what the task ran on is gone, and everything with it.
+func (t *Task) LoseHost(code, reason string, now time.Time) {
+	t.lost = t.Live() || t.lost
+	t.stop(code, reason, now)
+}
+
 // Apply tells what the runtime reported. A report that does not fit the state
 // any more is ignored.
 func (t *Task) Apply(e task.Event, now time.Time) {
@@ -104,7 +116,11 @@ func (t *Task) containerExited(e task.Event, now time.Time) {
 	if c == nil || c.Exited {
 		return
 	}
-	c.Exited, c.ExitCode = true, e.ExitCode
+	c.Exited = true
+	if t.lost {
+		return
+	}
+	c.ExitCode = e.ExitCode
 	if c.Reason == "" {
 		c.Reason = e.Reason
 	}

@@ -48,16 +48,20 @@ func (s *Service) start(p *Deployment, env Env) bool {
 	if n <= 0 {
 		return false
 	}
-	s.begin(p, n, env)
-	return true
+	return s.begin(p, n, env)
 }
 
-// begin starts n tasks of p.
-func (s *Service) begin(p *Deployment, n int, env Env) {
+// begin starts n tasks of p, or as many of them as there is room for. It reports
+// whether there was one.
+func (s *Service) begin(p *Deployment, n int, env Env) bool {
+	if n = s.placeable(p, n, env); n <= 0 {
+		return false
+	}
 	unhealthy := s.replacedUnhealthy(p)
 	var ids []string
 	for range n {
 		t := NewTask(env.NewTaskID(), p.ID, p.Template, env)
+		t.Provider = s.provider(p)
 		if p.Restored {
 			t.restored, t.due = true, env.Now
 		}
@@ -70,6 +74,7 @@ func (s *Service) begin(p *Deployment, n int, env Env) {
 	}
 	s.say(env, text)
 	s.steady, p.blocked = false, false
+	return true
 }
 
 // replacedUnhealthy counts p's unhealthy tasks that have no successor yet,

@@ -21,6 +21,12 @@ type Env struct {
 	// none of that name. nil: there are no alarms.
 	Alarm func(name string) (state string, ok bool)
 
+	// Room is for how many of that many new tasks of the service there is
+	// capacity; nil: for all.
+	Room func(tasks int) int
+	// Instance is the id of the cluster's container instance.
+	Instance string
+
 	// CrashesCount says that a task which crashes after it reached RUNNING
 	// counts as failed. AWS documents that it does not; services have been
 	// seen to do so.
@@ -88,6 +94,9 @@ type Deployment struct {
 	holds    []time.Time // places of crashed tasks, and when each may be taken again
 	throttle throttle
 	blocked  bool // that the limits allow no progress has been announced
+
+	short   bool      // that there is no capacity has been announced
+	nextTry time.Time // when a task that finds none counts as failed again
 }
 
 // throttle slows down a deployment whose tasks do not reach RUNNING.

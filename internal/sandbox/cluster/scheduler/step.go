@@ -52,6 +52,7 @@ func (s *Service) wake(env Env) time.Time {
 	}
 	if p := s.Primary(); p != nil {
 		earlier(p.throttle.until)
+		earlier(p.nextTry)
 		for _, h := range p.holds {
 			earlier(h)
 		}

@@ -33,6 +33,8 @@ const (
 	StopEssentialExited = "EssentialContainerExited"
 	StopUser            = "UserInitiated"
 	StopScheduler       = "ServiceSchedulerInitiated"
+	StopSpot            = "SpotInterruption"
+	StopInfrastructure  = "InfrastructureHealth"
 )
 
 // Failure says in which way a task has failed its deployment.
@@ -62,6 +64,7 @@ const (
 type Template struct {
 	Fargate    bool // decides where error texts are put
 	ENI        bool // network mode awsvpc: the task is provisioned first
+	Providers  []Provider
 	Containers []ContainerTemplate
 }
 
@@ -93,6 +96,7 @@ type Task struct {
 	Deployment string // id of the deployment that started it; empty for a task by itself
 	Fargate    bool
 	ENI        bool
+	Provider   string // capacity provider that placed it, if one did
 
 	Status     Status
 	StopCode   string
@@ -114,6 +118,7 @@ type Task struct {
 	sawRunning  bool   // its reaching RUNNING has been judged
 	sawHealthy  bool   // its becoming healthy has been judged
 	replaced    bool   // its successor has been announced
+	lost        bool   // with its host: nobody knows how its containers ended
 	startFailed string // reason, while the pull is still being repeated
 	failedAt    string // container of startFailed
 }
