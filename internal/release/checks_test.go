@@ -182,6 +182,15 @@ func TestFailingCheckWithoutAWayBackIsExit5(t *testing.T) {
 	s := w.checked(check.HTTP{Name: "health", URL: l.URL})
 	s.NoRollback = true
 	w.want(w.release(s), 5, event.FailedRun, "CHECK_FAILED", "38")
+
+	// The next release goes back to what serves, and says what that is.
+	w.runtime.Set("backend:39", segfault)
+	s = w.settings("v1")
+	s.RunID = "run2"
+	w.want(w.release(s), 3, event.RolledBack, "EXIT_139_SIGSEGV", "38")
+	if said := "backend:38, the way back, serves although its own release found that it failed (CHECK_FAILED)"; !w.told(said) {
+		t.Errorf("want %q:\n%s", said, w.story())
+	}
 }
 
 // hanging is a service that tells of its first request and answers none.

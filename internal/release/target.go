@@ -37,6 +37,10 @@ func (r *Run) chooseTarget(ctx context.Context) error {
 	r.pre.target, r.pre.targetDefinition = target, def
 	r.result.Stable = target.TaskDefinition
 	emit(event.Check{Name: "rollback target", Status: event.Done, Detail: history.Name(target.TaskDefinition) + ": " + target.Why})
+	if t := r.pre.ledger.Tags[target.TaskDefinition]; t.Outcome.Kind == history.Failed {
+		emit(event.Note{Level: event.Warn, Text: fmt.Sprintf("%s, the way back, serves although its own release found that it failed (%s); to go back further first: %s",
+			history.Name(target.TaskDefinition), cmp.Or(t.Code, "no code"), r.command("rollback"))})
+	}
 	r.describeTarget(emit)
 	for _, p := range passed {
 		emit(event.Note{Level: event.Info, Text: "passed over " + history.Name(p.TaskDefinition) + ": " + p.Why})
