@@ -67,6 +67,19 @@ func apiCode(err error) string {
 // throttled says whether AWS did not take the call because there were too many.
 func throttled(err error) bool { return slices.Contains(throttledCodes, apiCode(err)) }
 
+// passing says whether an error of a reading call may be gone the next time: AWS
+// throttles, has a fault of its own, or cannot be reached.
+func passing(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var known *event.Failure
+	if errors.As(err, &known) {
+		return known.Code == event.CodeUnavailable
+	}
+	return !answered(err)
+}
+
 // answered says whether AWS answered the call with a refusal, so that it had no
 // effect. A fault of the server, or no answer at all, leaves that open.
 func answered(err error) bool {

@@ -59,6 +59,23 @@ func TestWaitIsBounded(t *testing.T) {
 	w.wantWords(res, "is still in progress after waiting 300ms")
 }
 
+func TestWaitOutlivesACallThatAWSDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, incident, map[string]scripted.Script{"backend:38": slow})
+	w.detached(w.settings("good"))
+	w.onEvent = func(r event.Record) {
+		if n, ok := r.Event.(event.Note); ok && strings.HasPrefix(n.Text, "waiting for the deployment") {
+			w.fault(`{"when":"DescribeServices","times":7,"status":503}`)
+		}
+	}
+	s := w.settings("v1")
+	s.RunID, s.Wait, s.WaitTimeout = "run2", true, 20*time.Second
+	w.want(w.release(s), 0, event.Released, "", "39")
+	if n := strings.Count(w.story(), "the service cannot be read now, waiting on"); n != 1 {
+		t.Errorf("told %d times, want once:\n%s", n, w.story())
+	}
+}
+
 // The incident's own state: 37 crashes for hours, and ECS's breaker is off.
 func TestStuckDeploymentIsNamedWithItsFailure(t *testing.T) {
 	t.Parallel()

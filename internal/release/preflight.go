@@ -274,14 +274,14 @@ func (r *Run) inProgress(ctx context.Context, s types.Service, l history.Ledger,
 func (r *Run) command(words string) string { return r.Again("weelo-deploy " + words) }
 
 // await reads the service until no deployment is in progress.
-func (r *Run) await(ctx context.Context, s types.Service, state Progress, until time.Time, limit time.Duration) (_ types.Service, err error) {
+func (r *Run) await(ctx context.Context, s types.Service, state Progress, until time.Time, limit time.Duration) (types.Service, error) {
 	p := history.Primary(s)
 	r.note("preflight", event.Info, fmt.Sprintf("waiting for the deployment of %s that is %s (%s)", history.Name(aws.ToString(p.TaskDefinition)), state, aws.ToString(p.Id)))
 	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
 	every := time.NewTicker(cmp.Or(r.Pace.Early.Service, 3*time.Second))
 	defer every.Stop()
-	for {
+	for told := false; ; {
 		select {
 		case <-ctx.Done():
 			return s, context.Cause(ctx)
@@ -290,10 +290,18 @@ func (r *Run) await(ctx context.Context, s types.Service, state Progress, until 
 				See(Serves(s)).Try(r.command("watch"))
 		case <-every.C:
 		}
-		if s, err = r.site().Read(ctx); err == nil {
-			err = acceptable(s)
+		now, err := r.site().Read(ctx)
+		if passing(err) { // the deadline bounds it
+			if !told {
+				r.note("preflight", event.Warn, "the service cannot be read now, waiting on: "+firstLine(err))
+			}
+			told = true
+			continue
 		}
-		if err != nil {
+		if err == nil {
+			err = acceptable(now)
+		}
+		if s = now; err != nil {
 			return s, err
 		}
 		if st := ProgressOf(s, r.now()); !r.waits(st) {
