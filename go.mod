@@ -45,7 +45,12 @@ require (
 	google.golang.org/grpc v1.83.2
 )
 
-require maragu.dev/gomponents v1.2.0 // indirect
+require (
+	github.com/aws/aws-sdk-go-v2/service/cloudwatch v1.75.5 // indirect
+	github.com/fxamacker/cbor/v2 v2.9.6 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+	maragu.dev/gomponents v1.2.0 // indirect
+)
 
 require (
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect

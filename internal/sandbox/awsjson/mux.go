@@ -28,6 +28,7 @@ type Call struct {
 type Answer struct {
 	Status      int
 	ContentType string
+	Header      map[string]string // further headers, of protocols that need some
 	Body        []byte
 	ErrorCode   string // "" when the call succeeded
 	Cut         bool   // close the connection instead of answering
@@ -131,6 +132,9 @@ func Head(w http.ResponseWriter, a Answer, size int64) {
 	h.Set("Content-Type", a.ContentType)
 	h.Set("Content-Length", strconv.FormatInt(size, 10))
 	h.Set("X-Amzn-Requestid", requestID())
+	for name, value := range a.Header {
+		h.Set(name, value)
+	}
 	if a.ErrorCode != "" {
 		h.Set("X-Amzn-Errortype", a.ErrorCode)
 	}
