@@ -44,6 +44,11 @@ func (s *Server) plant(ctx context.Context) error {
 	if err := s.plantValues(from); err != nil {
 		return err
 	}
+	for _, a := range from.Alarms {
+		if err := s.alarms.Plant(a.Name, a.State, a.Rule); err != nil {
+			return fmt.Errorf("seed alarm %s: %w", a.Name, err)
+		}
+	}
 	for _, c := range from.Clusters {
 		s.cluster.SeedCluster(c.Name, resourceTags(c.Tags))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 )
 
@@ -27,7 +28,8 @@ type errorResponse struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// query answers calls in the Query protocol: STS and IAM.
+// query answers calls in the Query protocol: STS, IAM, and CloudWatch for older
+// clients.
 func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	body, err := awsjson.ReadBody(w, r)
 	if err != nil {
@@ -37,6 +39,10 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		awsjson.Write(w, queryError(awsjson.Errorf("MalformedQueryString", http.StatusBadRequest, "The request is no form: %s", err)))
+		return
+	}
+	if form.Get("Version") == alarms.QueryVersion {
+		awsjson.Write(w, s.cloudwatch.Query(r.Context(), form.Get("Action"), body))
 		return
 	}
 	service, operations := "sts", s.sts()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 )
 
@@ -29,6 +30,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /_sandbox/status", s.status)
 	mux.Handle("/v2/", s.logged(s.registry.Handler()))
 	mux.HandleFunc("POST /{$}", s.call)
+	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)
 	mux.HandleFunc("GET /{$}", s.greet)
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
 	return guarded(s.noted(s.skewed(mux)))
@@ -46,11 +48,15 @@ func (s *Server) noted(next http.Handler) http.Handler {
 
 // call answers an API call.
 func (s *Server) call(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("X-Amz-Target") == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+	target := r.Header.Get("X-Amz-Target")
+	switch {
+	case target == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		s.query(w, r)
-		return
+	case strings.HasPrefix(target, alarms.Service+"."):
+		s.cloudwatch.ServeHTTP(w, r)
+	default:
+		s.api.ServeHTTP(w, r)
 	}
-	s.api.ServeHTTP(w, r)
 }
 
 // hasOperation says whether an operation is here, in any service for "".
@@ -65,7 +71,7 @@ func (s *Server) hasOperation(service, operation string) bool {
 
 func (s *Server) operations() map[string][]string {
 	all := map[string][]string{"sts": {getCallerIdentity}, "iam": {simulatePrincipalPolicy}}
-	all["s3"] = s.objects.Operations()
+	all["s3"], all["cloudwatch"] = s.objects.Operations(), s.cloudwatch.Operations()
 	for _, name := range []string{"ecs", "ecr", "logs", "codebuild", "ssm", "secretsmanager"} {
 		all[name] = s.api.Service(name).Operations()
 	}

@@ -5,7 +5,8 @@
 // [Start] makes one. Everything is told apart by the request:
 //
 //	POST / with X-Amz-Target     ECS, ECR and CloudWatch Logs (AWS JSON 1.1)
-//	POST / with a form           STS and IAM (Query protocol, XML answers)
+//	POST / with a form           STS, IAM, CloudWatch (Query protocol, XML answers)
+//	POST /service/…/operation/…  CloudWatch (CBOR)
 //	/v2/                         the registry
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/status             what this is, for people and scripts
@@ -31,6 +32,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
@@ -99,17 +101,19 @@ type ImagePush struct {
 
 // Server is a running sandbox. Start makes one, Close ends it.
 type Server struct {
-	cfg      Config
-	registry *registry.Store
-	logs     *logstore.Store
-	cluster  *cluster.Cluster
-	objects  *objects.Store
-	secrets  *secrets.Store
-	builds   *builds.Store
-	faults   *fault.Set
-	calls    *fault.Log
-	api      *awsjson.Mux
-	state    *keeper
+	cfg        Config
+	registry   *registry.Store
+	logs       *logstore.Store
+	cluster    *cluster.Cluster
+	objects    *objects.Store
+	secrets    *secrets.Store
+	builds     *builds.Store
+	alarms     *alarms.Store
+	cloudwatch *alarms.API
+	faults     *fault.Set
+	calls      *fault.Log
+	api        *awsjson.Mux
+	state      *keeper
 
 	listener net.Listener
 	http     *http.Server
@@ -214,6 +218,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	s := &Server{
 		cfg: cfg, state: state, listener: listener, served: make(chan struct{}), closing: make(chan struct{}),
 		logs: logstore.New(cfg.Account, cfg.Region, cfg.Now), calls: fault.NewLog(cfg.Now),
+		alarms:  alarms.New(cfg.Account, cfg.Region, cfg.Now),
 		objects: objects.New(cfg.Region, state.path("objects")), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
 	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithGate(s.gate))
@@ -227,6 +232,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
 	})
 	s.logs.OnAppend(state.touch)
+	s.faults.Alarms = s.alarms
 	s.faults.OnHost(s.cluster.LoseHost)
 	s.faults.OnChange(s.cluster.Retry)
 	s.builds = builds.New(builds.Config{Account: cfg.Account, Region: cfg.Region, Now: cfg.Now, Logs: s.logs, Objects: s.objects, Env: s.buildEnv})
@@ -247,6 +253,7 @@ func (s *Server) mount() {
 	s.api.Add("codebuild", s.builds.API())
 	s.api.Add("ssm", s.secrets.SSM())
 	s.api.Add("secretsmanager", s.secrets.SecretsManager())
+	s.cloudwatch = s.alarms.API(s.api.Do)
 	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -309,6 +316,9 @@ func (s *Server) Images() *registry.Store { return s.registry }
 
 // Logs is the log store.
 func (s *Server) Logs() *logstore.Store { return s.logs }
+
+// Alarms is CloudWatch's alarms.
+func (s *Server) Alarms() *alarms.Store { return s.alarms }
 
 // Cluster is the ECS control plane, for writing services down without a client.
 func (s *Server) Cluster() *cluster.Cluster { return s.cluster }

@@ -33,6 +33,7 @@ type world struct {
 	sts     *sts.Client
 	iam     *iam.Client
 	http    *http.Client
+	config  aws.Config // of any further client
 }
 
 // fast is a speed at which AWS's waiting times do not matter.
@@ -80,7 +81,7 @@ func (w *world) connect(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ecs, w.ecr, w.logs, w.sts = ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg), sts.NewFromConfig(cfg)
-	w.iam = iam.NewFromConfig(cfg)
+	w.iam, w.config = iam.NewFromConfig(cfg), cfg
 }
 
 // plainBody hides what else a request's body can do but being read. The SDK

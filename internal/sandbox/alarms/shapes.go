@@ -26,6 +26,8 @@ type Common struct {
 	OKActions               []string `json:"OKActions,omitzero"`
 	AlarmActions            []string `json:"AlarmActions,omitzero"`
 	InsufficientDataActions []string `json:"InsufficientDataActions,omitzero"`
+
+	ActionConfiguration *ActionConfiguration `json:"ActionConfiguration,omitzero"`
 }
 
 // Standing is what an alarm has by itself: its ARN, its state and their times.
@@ -59,6 +61,37 @@ type Measure struct {
 	ThresholdMetricID                string        `json:"ThresholdMetricId,omitzero"`
 	EvaluationCriteria               *Criteria     `json:"EvaluationCriteria,omitzero"`
 	EvaluationInterval               *int32        `json:"EvaluationInterval,omitzero"`
+	EvaluationWindow                 *Window       `json:"EvaluationWindow,omitzero"`
+	WarmUpConfiguration              *WarmUp       `json:"WarmUpConfiguration,omitzero"`
+}
+
+// ActionConfiguration says what actions are told of the alarm's tags.
+type ActionConfiguration struct {
+	AlarmTagsPropagation *TagsPropagation `json:"AlarmTagsPropagation,omitzero"`
+}
+
+// TagsPropagation is which tags actions are told.
+type TagsPropagation struct {
+	Enabled         *bool    `json:"Enabled,omitzero"`
+	ExcludedTagKeys []string `json:"ExcludedTagKeys,omitzero"`
+	IncludedTagKeys []string `json:"IncludedTagKeys,omitzero"`
+}
+
+// Window is over which time an alarm looks; one of the two.
+type Window struct {
+	SlidingWindow   *struct{}        `json:"SlidingWindow,omitzero"`
+	WallClockWindow *WallClockWindow `json:"WallClockWindow,omitzero"`
+}
+
+// WallClockWindow is a window that begins at whole hours of a time zone.
+type WallClockWindow struct {
+	Timezone string `json:"Timezone,omitzero"`
+}
+
+// WarmUp is the time before an alarm's first verdict.
+type WarmUp struct {
+	WarmUpPeriodDurationInMinutes            *int32 `json:"WarmUpPeriodDurationInMinutes,omitzero"`
+	OnlyStartEvaluatingAfterWarmUpPeriodEnds *bool  `json:"OnlyStartEvaluatingAfterWarmUpPeriodEnds,omitzero"`
 }
 
 // Dimension narrows a metric.

@@ -25,6 +25,9 @@ func (r Rule) check(operations func(service, operation string) bool) error {
 	if r.Task == "" && (r.dies() || r.Health != "" || r.Running || r.Container != "" || r.Capacity != nil) {
 		return errors.New("exit, signal, oom, health, capacity, running and container go with task only")
 	}
+	if r.Alarm == "" && (r.State != "" || r.In != 0) {
+		return errors.New("state and in go with alarm only")
+	}
 	if r.Host == "" && r.Share != 0 {
 		return errors.New("share goes with host only")
 	}
@@ -78,11 +81,13 @@ func (r Rule) checkCall(operations func(service, operation string) bool) error {
 	case r.Repository != "":
 		return errors.New("repository goes with push and pull only")
 	case !r.acts():
-		return errors.New("the fault does nothing: give error, status, delay, hang, garbage, cut, dropAnswer or deleteImage")
+		return errors.New("the fault does nothing: give error, status, delay, hang, garbage, cut, dropAnswer, deleteImage or alarm")
 	case r.Cut != "" && r.Cut != Before && r.Cut != Middle:
 		return fmt.Errorf("cut is %q or %q, not %q", Before, Middle, r.Cut)
+	case r.Alarm != "" && !slices.Contains([]string{"OK", "ALARM", "INSUFFICIENT_DATA"}, r.State):
+		return fmt.Errorf("state is OK, ALARM or INSUFFICIENT_DATA, not %q", r.State)
 	case r.replaces() && r.wantsSuccess():
-		return errors.New("cut in the middle, dropAnswer and deleteImage need the operation to succeed; give nothing that comes instead of it")
+		return errors.New("cut in the middle, dropAnswer, deleteImage and alarm need the operation to succeed; give nothing that comes instead of it")
 	case r.Garbage && (r.Error != "" || r.Message != ""):
 		return errors.New("garbage takes a status, and no error or message")
 	case r.Status != 0 && (r.Status < 400 || r.Status > 599):

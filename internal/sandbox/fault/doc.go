@@ -11,6 +11,7 @@
 //	{"when":"UpdateService","cut":"middle"}
 //	{"when":"DescribeServices","garbage":true}
 //	{"when":"UpdateService","deleteImage":"weelo-backend:broken"}
+//	{"when":"UpdateService","alarm":"web-5xx","state":"ALARM","in":"10s"}
 //	{"push":"denied","repository":"weelo-backend"}
 //	{"push":"enospc"}
 //	{"push":"unavailable","times":2}

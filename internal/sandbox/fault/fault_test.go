@@ -145,6 +145,34 @@ func TestSet_dropAnswer(t *testing.T) {
 	}
 }
 
+// siren notes what alarms are told.
+type siren struct{ said []string }
+
+func (s *siren) Set(name, state, _ string) error {
+	s.said = append(s.said, name+" "+state)
+	return nil
+}
+
+func TestSet_alarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, told := newSet(&registry{}, nil), new(siren)
+		s.Alarms = told
+		mustAdd(t, s, Rule{When: "A", Alarm: "now", State: "OK"}, Rule{When: "A", Alarm: "late", State: "ALARM", In: Duration(10 * time.Second)})
+		call(s, "A", "ClientException") // fails: no alarm
+		call(s, "A", "")
+		call(s, "A", "")
+		call(s, "A", "") // each acts once
+		if d := cmp.Diff([]string{"now OK"}, told.said); d != "" {
+			t.Errorf("at once (-want +got):\n%s", d)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if d := cmp.Diff([]string{"now OK", "late ALARM"}, told.said); d != "" {
+			t.Errorf("later on (-want +got):\n%s", d)
+		}
+	})
+}
+
 func TestSet_delay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSet(&registry{}, nil)
@@ -244,11 +272,14 @@ func TestSet_AddRefuses(t *testing.T) {
 		"the fault does nothing":                                     {When: "A"},
 		`push is "denied", "enospc" or "unavailable", not "refused"`: {Push: "refused"},
 		`pull is one of denied, connection, no-space, not-found, other, platform, rate-limit, timeout, unavailable, not "enospc"`: {Pull: NoSpace},
-		"push and pull take repository":                 {Push: Denied, Hang: true},
-		"repository goes with push and pull":            {When: "A", Error: "X", Repository: "r"},
-		"times and after must not be negative":          {When: "A", Error: "X", Times: -1},
-		"status must be from 400 to 599, not 200":       {When: "A", Status: 200},
-		"dropAnswer and deleteImage need the operation": {When: "A", Status: 500, DropAnswer: true},
+		"push and pull take repository":                        {Push: Denied, Hang: true},
+		"repository goes with push and pull":                   {When: "A", Error: "X", Repository: "r"},
+		"times and after must not be negative":                 {When: "A", Error: "X", Times: -1},
+		"status must be from 400 to 599, not 200":              {When: "A", Status: 200},
+		"dropAnswer, deleteImage and alarm need the operation": {When: "A", Status: 500, DropAnswer: true},
+		"state is OK, ALARM or INSUFFICIENT_DATA, not":         {When: "A", Alarm: "x", State: "RED"},
+		"state and in go with alarm only":                      {When: "A", Error: "X", State: "OK"},
+		"push and pull take repository, times":                 {Push: Denied, Alarm: "x", State: "OK"},
 	} {
 		s := newSet(&registry{}, nil)
 		if _, err := s.Add(Rule{When: "A", Error: "X"}, rule); err == nil || !strings.Contains(err.Error(), want) {

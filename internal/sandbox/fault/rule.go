@@ -36,6 +36,9 @@ type Rule struct {
 	Cut         string   `json:"cut,omitempty"`     // the connection: "before" the operation, "middle" of its answer
 	DropAnswer  bool     `json:"dropAnswer,omitempty"`
 	DeleteImage string   `json:"deleteImage,omitempty"` // repository, repository:tag or repository@digest
+	Alarm       string   `json:"alarm,omitempty"`       // an alarm that gets a state
+	State       string   `json:"state,omitempty"`       // of Alarm: OK, ALARM or INSUFFICIENT_DATA
+	In          Duration `json:"in,omitzero"`           // with Alarm: so long after the call
 
 	Exit    *int   `json:"exit,omitempty"`    // the container dies with this code
 	Signal  string `json:"signal,omitempty"`  // the container dies of it: "SIGSEGV"
@@ -105,7 +108,7 @@ func (o *Offset) UnmarshalText(b []byte) error {
 
 // acts says whether the rule does anything to a call.
 func (r Rule) acts() bool {
-	return r.replaces() || r.Delay > 0 || r.Hang || r.Cut == Middle || r.DropAnswer || r.DeleteImage != ""
+	return r.replaces() || r.Delay > 0 || r.Hang || r.wantsSuccess()
 }
 
 // refuses says whether the rule answers with an error instead of the operation.
@@ -115,7 +118,9 @@ func (r Rule) refuses() bool { return r.Error != "" || r.Status != 0 || r.Messag
 func (r Rule) replaces() bool { return r.refuses() || r.Garbage || r.Cut == Before }
 
 // wantsSuccess says whether the rule acts on an operation that has succeeded.
-func (r Rule) wantsSuccess() bool { return r.DropAnswer || r.DeleteImage != "" || r.Cut == Middle }
+func (r Rule) wantsSuccess() bool {
+	return r.DropAnswer || r.DeleteImage != "" || r.Alarm != "" || r.Cut == Middle
+}
 
 // dies says whether the rule ends a container.
 func (r Rule) dies() bool { return r.Exit != nil || r.Signal != "" || r.OOM }

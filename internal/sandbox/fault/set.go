@@ -26,8 +26,15 @@ type Images interface {
 	Hold() (release func())
 }
 
+// Alarms is what the faults do to alarms.
+type Alarms interface {
+	Set(name, state, reason string) error
+}
+
 // Set is the rules that are there. Its methods may be called concurrently.
 type Set struct {
+	Alarms Alarms // of rules with an alarm; not changed once calls come
+
 	images     Images
 	operations func(service, operation string) bool
 	closing    <-chan struct{}
@@ -292,9 +299,23 @@ func (s *Set) perform(ctx context.Context, a *active, next func(context.Context)
 	if a.DeleteImage != "" {
 		s.images.DeleteImage(a.DeleteImage)
 	}
+	if a.Alarm != "" {
+		s.alarm(a.Rule)
+	}
 	answer.Cut = answer.Cut || a.DropAnswer
 	answer.Half = a.Cut == Middle
 	return answer
+}
+
+// alarm gives the rule's alarm its state, at once or later on. An alarm that is
+// not there (any more) stays so.
+func (s *Set) alarm(r Rule) {
+	set := func() { _ = s.Alarms.Set(r.Alarm, r.State, "A fault of the sandbox says so.") }
+	if r.In == 0 {
+		set()
+		return
+	}
+	time.AfterFunc(time.Duration(r.In), set)
 }
 
 // garbage is what something between a client and AWS answers: a portal that wants

@@ -24,6 +24,7 @@ var (
 	projectName = form.New(`^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$`)
 	bucketName  = form.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	valueName   = form.New(`^[A-Za-z0-9/_+=.@!-]{1,512}$`) // of parameters and secrets
+	alarmName   = form.New(`^[^\x00-\x1f]{1,255}$`)
 	digestForm  = form.New(`^sha256:[0-9a-f]{64}$`)
 )
 
@@ -52,6 +53,7 @@ func check(file string, s *Seed, root *yaml.Node) error {
 	c.checkRevisions()
 	c.checkServices()
 	c.checkProjects()
+	c.checkAlarms()
 	c.checkValues()
 	return errors.Join(c.found...)
 }
@@ -87,6 +89,19 @@ func (c *checker) checkValues() {
 			c.add([]any{"objects", i, "key"}, "object %s/%s wants a key of its own", o.Bucket, o.Key)
 		}
 		objects[o.Bucket+"/"+o.Key] = true
+	}
+}
+
+func (c *checker) checkAlarms() {
+	seen := map[string]bool{}
+	for i, a := range c.seed.Alarms {
+		c.name(seen, alarmName, "alarm", a.Name, "alarms", i, "name")
+		if !slices.Contains([]string{"", "OK", "ALARM", "INSUFFICIENT_DATA"}, a.State) {
+			c.add([]any{"alarms", i, "state"}, "the state of an alarm is OK, ALARM or INSUFFICIENT_DATA, not %q", a.State)
+		}
+		if a.State != "" && a.Rule != "" {
+			c.add([]any{"alarms", i, "state"}, "alarm %s has the state that its rule says", a.Name)
+		}
 	}
 }
 

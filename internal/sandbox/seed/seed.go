@@ -37,6 +37,7 @@ type Seed struct {
 	LogGroups            []LogGroup   `yaml:"logGroups"`
 	TaskDefinitions      []Revision   `yaml:"taskDefinitions"`
 	Services             []Service    `yaml:"services"`
+	Alarms               []Alarm      `yaml:"alarms"`
 	Projects             []Project    `yaml:"projects"`
 	Parameters           []Parameter  `yaml:"parameters"`
 	Secrets              []Secret     `yaml:"secrets"`
@@ -70,6 +71,14 @@ type Project struct {
 	Name   string `yaml:"name"`
 	Source string `yaml:"source"` // BUCKET/KEY; the bucket is made
 	Type   string `yaml:"type"`   // LINUX_CONTAINER (default), ARM_CONTAINER, …
+}
+
+// Alarm is a CloudWatch alarm: one that keeps its state until somebody sets it,
+// or a composite one that follows its rule.
+type Alarm struct {
+	Name  string `yaml:"name"`
+	State string `yaml:"state"` // OK (default), ALARM or INSUFFICIENT_DATA
+	Rule  string `yaml:"rule"`  // of a composite alarm: ALARM(one) OR ALARM(other)
 }
 
 // Cluster is an ECS cluster.
