@@ -26,6 +26,7 @@ type initReport struct {
 	Files      []string `json:"files"`
 
 	found string // for people
+	git   bool   // the files are in a git work tree
 }
 
 type initFlags struct {
@@ -73,15 +74,19 @@ func (a *app) init(ctx context.Context, f *initFlags) error {
 	for _, name := range rep.Files {
 		fmt.Fprintln(a.stdout, name)
 	}
-	fmt.Fprint(a.stderr, rep.found+next(f))
+	fmt.Fprint(a.stderr, rep.found+next(f, rep))
 	return nil
 }
 
 // next says how to go on.
-func next(f *initFlags) string {
+func next(f *initFlags, rep initReport) string {
 	var b strings.Builder
 	b.WriteString("\nGo on with:\n  weelo-deploy doctor             # is everything there that a release needs?\n" +
-		"  weelo-deploy release --sandbox  # rehearse it on this machine\n  weelo-deploy release\n")
+		"  weelo-deploy release --sandbox  # rehearse it on this machine\n")
+	if rep.git { // what is not committed makes the tag end with -dirty
+		b.WriteString("  git add " + strings.Join(rep.Files, " ") + " && git commit -m 'Release with weelo-deploy'\n")
+	}
+	b.WriteString("  weelo-deploy release\n")
 	if f.github {
 		b.WriteString("The workflow wants a role that trusts this repository: docs/github-actions.md in github.com/weelo/weelo-deploy.\n" +
 			"What it may do: weelo-deploy iam-policy\n")
@@ -120,7 +125,7 @@ func (s *session) init(ctx context.Context, f *initFlags) (initReport, error) {
 	if _, err := config.Load(config.Options{Path: scaffold.ConfigFile}); err != nil {
 		return initReport{}, fmt.Errorf("read back %s: %w", scaffold.ConfigFile, err)
 	}
-	return initReport{Cluster: facts.Cluster, Service: facts.Service, Repository: facts.Repository, Files: files, found: found(facts)}, nil
+	return initReport{Cluster: facts.Cluster, Service: facts.Service, Repository: facts.Repository, Files: files, found: found(facts), git: facts.Git}, nil
 }
 
 // found says in one line what the files are about.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,9 @@ func TestInit_writesWhatTheAccountAndTheFolderTell(t *testing.T) {
 		t.Fatalf("init ends with %d and prints %q\n%s", code, out, stderr)
 	}
 	wants(t, "stderr", stderr, "backend in cluster weelocluster, account 318774499084, ap-south-1", "Go on with:\n", "weelo-deploy doctor", "docs/github-actions.md")
+	if strings.Contains(stderr, "git add") {
+		t.Errorf("it says to commit where no git is:\n%s", stderr)
+	}
 	wants(t, "weelo-deploy.yaml", read(t, "weelo-deploy.yaml"), "cluster: weelocluster\n", "service: backend\n", `account: "318774499084"`, "repository: weelo-backend\n", "- npm run build\n", "in no git work tree")
 	wants(t, "the workflow", read(t, ".github/workflows/deploy.yml"), "role/weelo-deploy", "- run: npm ci\n")
 	wants(t, "the buildspec", read(t, "buildspec.yml"), "- npm ci\n")
@@ -127,4 +131,19 @@ func TestInit_tellsWhatIsNotThere(t *testing.T) {
 	if _, err := os.Stat("weelo-deploy.yaml"); err == nil {
 		t.Error("a file was written")
 	}
+}
+
+func TestInit_saysToCommitWhatItWrote(t *testing.T) {
+	d := sit(t, deskSeed)
+	d.folder()
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=ana", "-c", "user.email=ana@x.example", "commit", "-q", "-m", "code"}} {
+		if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+	_, stderr, code := d.run("init", "--github")
+	if code != 0 {
+		t.Fatalf("init ends with %d\n%s", code, stderr)
+	}
+	wants(t, "stderr", stderr, "  git add weelo-deploy.yaml .github/workflows/deploy.yml && git commit -m ")
 }
