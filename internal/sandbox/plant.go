@@ -13,6 +13,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
+	"github.com/weelo/weelo-deploy/internal/sandbox/hooks"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
 	"github.com/weelo/weelo-deploy/internal/sandbox/secrets"
@@ -47,6 +48,11 @@ func (s *Server) plant(ctx context.Context) error {
 	for _, a := range from.Alarms {
 		if err := s.alarms.Plant(a.Name, a.State, a.Rule); err != nil {
 			return fmt.Errorf("seed alarm %s: %w", a.Name, err)
+		}
+	}
+	for _, h := range from.Hooks {
+		if err := s.hooks.Add(hooks.Script(h)); err != nil {
+			return fmt.Errorf("seed: %w", err)
 		}
 	}
 	for _, c := range from.Clusters {

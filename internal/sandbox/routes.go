@@ -27,6 +27,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	control := fault.Handler(s.faults, s.calls)
 	mux.Handle("/_sandbox/", control)
+	mux.Handle("/_sandbox/hooks", s.hooks.Handler())
 	mux.HandleFunc("GET /_sandbox/status", s.status)
 	mux.Handle("/v2/", s.logged(s.registry.Handler()))
 	mux.HandleFunc("POST /{$}", s.call)

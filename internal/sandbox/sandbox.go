@@ -9,6 +9,7 @@
 //	POST /service/…/operation/…  CloudWatch (CBOR)
 //	/v2/                         the registry
 //	/_sandbox/faults, …/calls    control, see package fault
+//	/_sandbox/hooks              what Lambda functions answer, see package hooks
 //	/_sandbox/status             what this is, for people and scripts
 //
 // The packages below do the work: awsjson speaks the protocol, registry, logstore
@@ -37,6 +38,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+	"github.com/weelo/weelo-deploy/internal/sandbox/hooks"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
 	"github.com/weelo/weelo-deploy/internal/sandbox/mishap"
 	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
@@ -111,6 +113,7 @@ type Server struct {
 	alarms     *alarms.Store
 	cloudwatch *alarms.API
 	faults     *fault.Set
+	hooks      *hooks.Store
 	calls      *fault.Log
 	api        *awsjson.Mux
 	state      *keeper
@@ -226,10 +229,11 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
+	s.hooks = hooks.New(cfg.Now)
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
-		Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
+		Alarms: s.alarms, Hooks: s.hooks, Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
 	})
 	s.logs.OnAppend(state.touch)
 	s.faults.Alarms = s.alarms

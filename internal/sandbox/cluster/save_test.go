@@ -128,6 +128,36 @@ func TestCluster_Save_aReleaseInProgressIsRolledBackAfterARestart(t *testing.T) 
 	})
 }
 
+func TestCluster_Save_aPausedDeploymentIsContinuedAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rules{}
+		hooks := []types.DeploymentLifecycleHook{pause("POST_TEST_TRAFFIC_SHIFT"), function("POST_TEST_TRAFFIC_SHIFT")}
+		with := func(c *Config) { c.Traffic = r }
+		w := newWorld(t, with)
+		w.create(w.register(listening("web:1")), balanced)
+		w.pass(10 * time.Minute)
+		cfg := blueGreen(hooks...)
+		must(w.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String("prod"), Service: aws.String("web"), DeploymentConfiguration: &cfg}))
+		w.update(w.register(listening("web:2")))
+		w.pass(5 * time.Minute)
+		before := w.deployments()[0]
+		w = w.restart(with)
+		defer w.close()
+		w.pass(time.Minute)
+		d := w.deployments()[0]
+		if diff := cmp.Diff(before.LifecycleHookDetails, d.LifecycleHookDetails, ignoreDocuments); diff != "" || d.LifecycleStage != before.LifecycleStage || traffic(d) != traffic(before) {
+			t.Errorf("at %s with traffic %s; hooks after a restart (-before +after):\n%s", d.LifecycleStage, traffic(d), diff)
+		}
+		w.wantDeployments("web:2 PRIMARY IN_PROGRESS 1/1", "web:1 ACTIVE COMPLETED 1/1")
+		must(w.ecs.ContinueServiceDeployment(ctx, &ecs.ContinueServiceDeploymentInput{ServiceDeploymentArn: d.ServiceDeploymentArn, HookId: d.LifecycleHookDetails[0].HookId}))
+		w.pass(10 * time.Minute)
+		w.wantDeployments("web:2 PRIMARY COMPLETED 1/1")
+		if got := r.take(); got[len(got)-1] != "production blue 0 green 100" {
+			t.Errorf("weights are %q", got)
+		}
+	})
+}
+
 func TestCluster_Save_aTaskByItselfIsStoppedByARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/form"
+	"github.com/weelo/weelo-deploy/internal/sandbox/hooks"
 )
 
 // Name rules of the services' own APIs (CreateCluster, CreateRepository,
@@ -71,6 +72,11 @@ func (c *checker) checkProjects() {
 // checkValues looks at what the APIs would refuse by its name alone; they refuse
 // the rest when the seed is planted.
 func (c *checker) checkValues() {
+	for i, h := range c.seed.Hooks {
+		if err := hooks.Script(h).Check(); err != nil {
+			c.add([]any{"hooks", i}, "%s", err)
+		}
+	}
 	parameters, secrets, objects := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i, p := range c.seed.Parameters {
 		c.name(parameters, valueName, "parameter", p.Name, "parameters", i, "name")

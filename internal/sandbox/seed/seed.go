@@ -12,6 +12,8 @@
 // which is YAML too.
 package seed
 
+import "github.com/weelo/weelo-deploy/internal/sandbox/hooks"
+
 // Registry stands for the sandbox registry's address (127.0.0.1:PORT) in the
 // image references of task definitions. The port is known only when the sandbox
 // listens.
@@ -42,6 +44,7 @@ type Seed struct {
 	Parameters           []Parameter  `yaml:"parameters"`
 	Secrets              []Secret     `yaml:"secrets"`
 	Objects              []Object     `yaml:"objects"`
+	Hooks                []Hook       `yaml:"hooks"`
 }
 
 // Parameter is a parameter of SSM.
@@ -57,6 +60,9 @@ type Secret struct {
 	Name  string `yaml:"name"`
 	Value string `yaml:"value"`
 }
+
+// Hook says what a Lambda function of a lifecycle hook answers.
+type Hook hooks.Script
 
 // Object is an object of S3: an environment file, for example. Its bucket is made.
 type Object struct {

@@ -125,6 +125,8 @@ func TestParse_refuses(t *testing.T) {
 		"a value of wrong type":  {`cpu: "256"`, `cpu: 256`, `seed.yaml:16: definition: NUMBER_VALUE can not be converted to a String`},
 		"settings of wrong type": {"launchType: FARGATE", "launchType: [FARGATE]", `seed.yaml:24: settings: START_ARRAY can not be converted to a String`},
 		"no containers":          {"containerDefinitions:", "containers:", `seed.yaml:16: the definition of app:3 has no containerDefinitions`},
+		"a hook that may be":     {"clusters:", "hooks: [{function: f, status: MAYBE}]\nclusters:", "seed.yaml:2: function f: status is SUCCEEDED, FAILED or IN_PROGRESS, not \"MAYBE\""},
+		"a hook's unknown key":   {"clusters:", "hooks: [{function: f, colour: 1}]\nclusters:", `seed.yaml:2: unknown key "colour"`},
 		"the same tag twice":     {"tags: [v0]", "tags: [v1]", `seed.yaml:9: tag "v1" is there twice`},
 	}
 	for name, test := range tests {

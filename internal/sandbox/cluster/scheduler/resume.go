@@ -36,6 +36,11 @@ func (s *Service) Resume(env Env) {
 			s.Tasks = append(s.Tasks, t)
 		}
 	}
+	if c := s.course(); c != nil {
+		for _, r := range c.Runs {
+			r.Called = false // whoever was called will not be heard
+		}
+	}
 	s.steady = false
 }
 
