@@ -26,8 +26,11 @@ import (
 )
 
 type sandboxFlags struct {
-	listen, seed, account, envFile string
-	speed                          float64
+	listen, seed, account, envFile, state string
+	speed                                 float64
+	unsafe                                bool
+
+	given func(flag string) bool // on the command line
 }
 
 func newSandboxCommand(a *app) *cobra.Command {
@@ -40,12 +43,18 @@ which region it is. When it answers, it prints the environment to export; every 
 leaves no container, network or image behind.
 
 AWS's waiting times are divided by --speed; what a real process must meet
-(stop timeouts, health check timeouts) is not.`,
+(stop timeouts, health check timeouts) is not.
+
+With --state everything is kept in a folder: the next sandbox with it goes on
+where this one ended, or was killed. The tasks of services are started anew then.`,
 		Example: `  weelo-deploy sandbox up            # in the background; sandbox down ends it
   weelo-deploy sandbox --region ap-south-1 --seed examples/incident/stuck.yaml --env-file env &
   until [ -s env ]; do sleep 0.1; done; . ./env; aws ecs list-services --cluster weelocluster
   weelo-deploy sandbox fault '{"when":"UpdateService","error":"AccessDeniedException"}'`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSandbox(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.given = cmd.Flags().Changed
+			return a.runSandbox(cmd.Context(), &f)
+		},
 	}
 	f.add(cmd)
 	cmd.AddCommand(newSandboxUpCommand(a), newSandboxServeCommand(a), newSandboxDownCommand(a), newSandboxStatusCommand(a), newSandboxEnvCommand(a),
@@ -59,6 +68,8 @@ func (f *sandboxFlags) add(cmd *cobra.Command) {
 	p.StringVar(&f.seed, "seed", "", "history to begin with, from `FILE`")
 	p.StringVar(&f.account, "account", "000000000000", "account `ID` to be")
 	p.StringVar(&f.envFile, "env-file", "", "also write the environment to `FILE`")
+	p.StringVar(&f.state, "state", "", "keep everything in `FOLDER` over restarts")
+	p.BoolVar(&f.unsafe, "unsafe-listen", false, "let --listen be an address that other machines reach: everybody there can start containers on this one, without a password")
 	p.Float64Var(&f.speed, "speed", 20, "divide AWS's waiting times by `N`")
 }
 
@@ -121,7 +132,8 @@ func (a *app) closeSandbox(closing func() error) {
 // startSandbox opens the engine and starts a server on it. closing ends both and
 // leaves nothing behind. command is what would start another.
 func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string) (*sandbox.Server, func() error, error) {
-	cfg := sandbox.Config{Listen: f.listen, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+	cfg := sandbox.Config{Listen: f.listen, UnsafeListen: f.unsafe, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+	a.keepState(&cfg, f)
 	if f.speed <= 0 {
 		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("--speed is a number above zero, not %g", f.speed))
 	}
@@ -134,8 +146,9 @@ func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string)
 	}
 	server, closing, err := startServer(ctx, cfg)
 	if err != nil {
-		return nil, nil, listenFailure(err, f.listen, command)
+		return nil, nil, listenFailure(stateFailure(err, f.state), f.listen, command)
 	}
+	a.warn(f, server)
 	return server, closing, nil
 }
 
@@ -195,6 +208,7 @@ func listenFailure(err error, listen, command string) error {
 			Try(free)
 	case errors.Is(err, sandbox.ErrNotLoopback):
 		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen+": it is open to everybody who reaches it, and listens on 127.0.0.1 only").
+			Hint("--unsafe-listen lets it, where everybody may start containers on this machine").
 			Try(free)
 	case errors.As(err, &bad):
 		return event.Fail(event.CodeUsage, "--listen wants ADDRESS:PORT, not "+listen).

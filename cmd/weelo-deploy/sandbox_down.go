@@ -16,7 +16,8 @@ func newSandboxDownCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "down", Short: "End a sandbox in the background, and clean up", Args: noArgs,
 		Long: `down ends the sandbox and returns when nothing of it is left: no process,
-container, network, image or file. It also removes what a killed one has left.`,
+container, network, image or file. It also removes what a killed one has left.
+The folder of --state stays, for the next up.`,
 		Example: "  weelo-deploy sandbox down\n  weelo-deploy sandbox down --name second\n  weelo-deploy sandbox down --all",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.begin("sandbox down")
@@ -88,11 +89,15 @@ func (a *app) endSandbox(ctx context.Context, home background.Home, name string)
 	if err := home.Remove(name); err != nil {
 		return fmt.Errorf("remove the files of the sandbox %s: %w", name, err)
 	}
+	kept := ""
+	if before.Folder != "" {
+		kept = "; its state is in " + before.Folder
+	}
 	switch {
 	case after.State == background.Dead:
-		fmt.Fprintf(a.stderr, "sandbox %s: was killed; what it left is removed\n", name)
+		fmt.Fprintf(a.stderr, "sandbox %s: was killed; what it left is removed%s\n", name, kept)
 	case before.Lives():
-		fmt.Fprintf(a.stderr, "sandbox %s: has ended\n", name)
+		fmt.Fprintf(a.stderr, "sandbox %s: has ended%s\n", name, kept)
 	default:
 		fmt.Fprintf(a.stderr, "sandbox %s: does not run\n", name)
 	}

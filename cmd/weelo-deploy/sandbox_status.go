@@ -30,6 +30,7 @@ type sandboxReport struct {
 	Speed   float64   `json:"speed,omitempty"`
 	PID     int       `json:"pid,omitempty"`
 	Started time.Time `json:"startedAt,omitzero"`
+	Folder  string    `json:"folder,omitempty"`
 	Log     string    `json:"log"`
 }
 
@@ -66,7 +67,7 @@ func (s *session) sandboxStatus(ctx context.Context, name string) error {
 	}
 	rep := sandboxesReport{Sandboxes: []sandboxReport{}}
 	for _, b := range found {
-		r := sandboxReport{b.Name, string(b.State), b.URL, b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Log}
+		r := sandboxReport{b.Name, string(b.State), b.URL, b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log}
 		if b.State == background.Running && !answers(ctx, b.URL) {
 			r.State = "silent"
 		}
@@ -122,9 +123,9 @@ func (s *session) printSandboxes(rep sandboxesReport) error {
 	if len(rep.Sandboxes) == 0 {
 		fmt.Fprintln(s.app.stderr, "sandbox: none runs in the background")
 	}
-	t := s.table("NAME", "STATE", "ADDRESS", "REGION", "ACCOUNT", "PROCESS", "STARTED", "LOG")
+	t := s.table("NAME", "STATE", "ADDRESS", "REGION", "ACCOUNT", "PROCESS", "STARTED", "KEPT IN", "LOG")
 	for _, r := range rep.Sandboxes {
-		t.Row(r.Name, r.State, r.URL, r.Region, r.Account, r.PID, r.Started, r.Log)
+		t.Row(r.Name, r.State, r.URL, r.Region, r.Account, r.PID, r.Started, r.Folder, r.Log)
 	}
 	return t.Flush()
 }

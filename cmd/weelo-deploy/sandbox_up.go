@@ -35,21 +35,30 @@ func newSandboxUpCommand(a *app) *cobra.Command {
 answers, and prints what sandbox prints. Several run at once under different
 names; one with another name than "default" takes a free port unless --listen
 says which. When one of the name runs already, up prints its environment. What a killed one
-has left is removed first.`,
+has left is removed first. With --state everything is kept in a folder, over down and
+kills, and the next up with it goes on.`,
 		Example: `  weelo-deploy sandbox up --region ap-south-1 --seed examples/incident/stuck.yaml
   weelo-deploy sandbox exec -- aws ecs list-services --cluster weelocluster
   weelo-deploy sandbox up --name second
+  weelo-deploy sandbox up --state ./rehearsal   # the next up with it goes on
   weelo-deploy sandbox down --all`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.name != defaultSandbox && !cmd.Flags().Changed("listen") {
-				f.listen = "127.0.0.1:0"
-			}
+			f.settle(cmd)
 			return a.sandboxUp(cmd.Context(), &f)
 		},
 	}
 	f.add(cmd)
 	a.nameFlag(cmd, &f.name)
 	return cmd
+}
+
+// settle finds out which flags were given, and gives a sandbox of another name than
+// the default a free port.
+func (f *upFlags) settle(cmd *cobra.Command) {
+	f.given = cmd.Flags().Changed
+	if f.name != defaultSandbox && !f.was("listen") {
+		f.listen = "127.0.0.1:0"
+	}
 }
 
 // nameFlag lets a command be about one of several sandboxes.
@@ -169,10 +178,29 @@ func (a *app) startInBackground(ctx context.Context, home background.Home, f *up
 }
 
 // serveArguments are those of the process in the background. It works in another
-// folder, so the seed's path is made absolute.
+// folder, so paths are made absolute.
 func (a *app) serveArguments(f *upFlags) ([]string, error) {
-	args := []string{"sandbox", "serve", "--name", f.name, "--listen", f.listen, "--account", f.account, "--region", a.sandboxRegion(),
-		"--speed", strconv.FormatFloat(f.speed, 'g', -1, 64)}
+	args := []string{"sandbox", "serve", "--name", f.name}
+	// A state knows whose it is and where it was: what was not given stays so.
+	for _, flag := range []struct {
+		name, value string
+		given       bool
+	}{{"listen", f.listen, f.was("listen")}, {"account", f.account, f.was("account")}, {"region", a.sandboxRegion(), a.flags.region != ""}} {
+		if f.state == "" || flag.given {
+			args = append(args, "--"+flag.name, flag.value)
+		}
+	}
+	args = append(args, "--speed", strconv.FormatFloat(f.speed, 'g', -1, 64))
+	if f.state != "" {
+		state, err := filepath.Abs(f.state)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--state", state)
+	}
+	if f.unsafe {
+		args = append(args, "--unsafe-listen")
+	}
 	if f.seed != "" {
 		seed, err := filepath.Abs(f.seed)
 		if err != nil {
@@ -208,7 +236,10 @@ func newSandboxServeCommand(a *app) *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Be the sandbox that up has started", Args: noArgs, Hidden: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.sandboxServe(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.settle(cmd)
+			return a.sandboxServe(cmd.Context(), &f)
+		},
 	}
 	f.add(cmd)
 	a.nameFlag(cmd, &f.name)
@@ -228,7 +259,7 @@ func (a *app) sandboxServe(ctx context.Context, f *upFlags) error {
 	if err != nil {
 		return s.refuse(interruptOr(ctx, err))
 	}
-	r := background.Record{PID: os.Getpid(), Started: a.now(), Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+	r := background.Record{PID: os.Getpid(), Started: a.now(), Account: f.account, Region: a.sandboxRegion(), Speed: f.speed, Folder: f.state}
 	if err := place.Write(r); err != nil {
 		return s.refuse(errors.Join(err, place.Leave(true)))
 	}
@@ -236,7 +267,7 @@ func (a *app) sandboxServe(ctx context.Context, f *upFlags) error {
 	if err != nil {
 		return s.refuse(errors.Join(interruptOr(ctx, err), place.Leave(true)))
 	}
-	r.URL, r.Env = server.URL(), server.Env()
+	r.URL, r.Env, r.Account, r.Region = server.URL(), server.Env(), server.Account(), server.Region()
 	if err := place.Write(r); err != nil {
 		return s.refuse(errors.Join(err, closing(), place.Leave(true)))
 	}

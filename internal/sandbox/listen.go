@@ -17,9 +17,10 @@ var (
 // wsaAddressInUse is what Windows calls EADDRINUSE.
 const wsaAddressInUse = syscall.Errno(10048)
 
-// listen opens the listener. Only IPv4 loopback addresses will do: what is here
-// has no passwords, and an IPv6 address is no registry name for older engines.
-func listen(address string) (net.Listener, error) {
+// listen opens the listener. Only IPv4 addresses will do, since one of IPv6 is no
+// registry name for older engines, and only those of loopback unless anywhere: what
+// is here has no passwords.
+func listen(address string, anywhere bool) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", address, err)
@@ -28,7 +29,7 @@ func listen(address string) (net.Listener, error) {
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil || !ip.Is4() || !ip.IsLoopback() {
+	if err != nil || !ip.Is4() || !ip.IsLoopback() && !anywhere {
 		return nil, fmt.Errorf("listen on %q: %w, such as 127.0.0.1", address, ErrNotLoopback)
 	}
 	listener, err := net.Listen("tcp4", net.JoinHostPort(host, port))

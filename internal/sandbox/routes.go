@@ -34,7 +34,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)
 	mux.HandleFunc("GET /{$}", s.greet)
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
-	return guarded(s.noted(s.skewed(mux)))
+	return guarded(s.noted(s.skewed(mux)), s.cfg.UnsafeListen)
 }
 
 // noted tells the state of every request that may have changed something.
@@ -127,10 +127,11 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// guarded keeps web pages out and gives up bodies that stall.
-func guarded(next http.Handler) http.Handler {
+// guarded keeps web pages out and gives up bodies that stall. With anywhere other
+// machines may ask too.
+func guarded(next http.Handler, anywhere bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !local(r.Host) || !sameOrigin(r) {
+		if !local(r.Host, anywhere) || !sameOrigin(r) {
 			http.Error(w, "The sandbox answers to local programs only.", http.StatusForbidden)
 			return
 		}
@@ -139,15 +140,16 @@ func guarded(next http.Handler) http.Handler {
 	})
 }
 
-// local says whether a Host header names this machine. A page that points a
-// name of its own at 127.0.0.1 to get past the browser's rules does not.
-func local(hostport string) bool {
+// local says whether a Host header names this machine; with anywhere any address
+// does. A page that points a name of its own at an address here, to get past the
+// browser's rules, never does.
+func local(hostport string, anywhere bool) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return ip.IsLoopback()
+		return anywhere || ip.IsLoopback()
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal"
 }

@@ -17,8 +17,8 @@
 // file that gives them a past. None of them shares code with the rest of the
 // tool, so that a misunderstanding of AWS is not made twice alike.
 //
-// It binds to loopback addresses only and refuses requests that a web page of
-// another site had a browser send.
+// It binds to loopback addresses only, unless [Config.UnsafeListen], and refuses
+// requests that a web page of another site had a browser send.
 package sandbox
 
 import (
@@ -62,6 +62,11 @@ type Config struct {
 	Account string  // 12 digits
 	Region  string  // as in ARNs
 	Speed   float64 // divides AWS's waiting times, not those of real processes
+
+	// UnsafeListen lets Listen be an address that others reach. Nothing here asks
+	// who they are: they can start containers on this machine, and where the seed
+	// has projects run commands as its user.
+	UnsafeListen bool
 
 	// Dir is where the registry is; empty: a temporary one, removed by Close.
 	Dir string
@@ -298,8 +303,15 @@ func (s *Server) serve() {
 // URL is where clients send API calls: AWS_ENDPOINT_URL.
 func (s *Server) URL() string { return "http://" + s.Registry() }
 
-// Registry is the address of the registry, 127.0.0.1:PORT.
-func (s *Server) Registry() string { return s.listener.Addr().String() }
+// Registry is the address of the registry for this machine, 127.0.0.1:PORT also when
+// the sandbox listens on all addresses.
+func (s *Server) Registry() string {
+	at := s.listener.Addr().String()
+	if host, port, err := net.SplitHostPort(at); err == nil && host == "0.0.0.0" {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return at
+}
 
 // Credentials are the registry's user name and password.
 func (s *Server) Credentials() (user, password string) { return s.registry.Credentials() }

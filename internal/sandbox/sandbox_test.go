@@ -180,6 +180,28 @@ func TestServer_refusesWebPages(t *testing.T) {
 	}
 }
 
+func TestServer_listensForOthersOnlyWhenThatIsAskedFor(t *testing.T) {
+	w := start(t, Config{Listen: "0.0.0.0:0", UnsafeListen: true})
+	if host, _, _ := net.SplitHostPort(w.Registry()); host != "127.0.0.1" || !strings.HasPrefix(w.URL(), "http://127.0.0.1:") {
+		t.Errorf("clients of this machine are sent to %s", w.URL())
+	}
+	for host, want := range map[string]int{"192.0.2.1:80": http.StatusOK, "sandbox.example.com": http.StatusForbidden, "localhost": http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+"/_sandbox/status", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		answer, err := w.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("asked as %s it answers %d, want %d", host, answer.StatusCode, want)
+		}
+	}
+}
+
 func TestStart_refuses(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

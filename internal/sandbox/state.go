@@ -89,13 +89,13 @@ func openState(cfg *Config) (*keeper, error) {
 // what is kept names the registry by its address.
 func (k *keeper) listenAt(cfg Config) (net.Listener, error) {
 	if cfg.KeepAddress && k != nil && len(k.owner.Addresses) > 0 {
-		l, err := listen(k.owner.Addresses[len(k.owner.Addresses)-1])
+		l, err := listen(k.owner.Addresses[len(k.owner.Addresses)-1], false)
 		if !errors.Is(err, ErrPortTaken) {
 			return l, err
 		}
-		return listen("127.0.0.1:0")
+		return listen("127.0.0.1:0", false)
 	}
-	return listen(cfg.Listen)
+	return listen(cfg.Listen, cfg.UnsafeListen)
 }
 
 // path is a place for a store's own files, empty when nothing is kept.
@@ -105,6 +105,9 @@ func (k *keeper) path(name string) string {
 	}
 	return k.dir.Path(name)
 }
+
+// HasState says whether a folder has a state that a sandbox would go on from.
+func HasState(dir string) bool { return statedir.Has(dir) }
 
 // mostAddresses bounds the addresses that a state remembers.
 const mostAddresses = 100

@@ -84,6 +84,7 @@ type Record struct {
 	Speed   float64   `json:"speed"`
 	URL     string    `json:"url,omitempty"` // empty until it answers
 	Env     []string  `json:"env,omitempty"`
+	Folder  string    `json:"folder,omitempty"` // of its state, which outlives it
 }
 
 // State is what has become of a sandbox.

@@ -107,6 +107,13 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
+// Has says whether a folder has a state in it that is not empty. It takes nothing.
+func Has(path string) bool {
+	raw, err := os.ReadFile(filepath.Join(path, stateFile))
+	var m manifest
+	return err == nil && json.Unmarshal(raw, &m) == nil && len(m.Parts) > 0
+}
+
 // foreign refuses a folder in which something is, but no state.
 func foreign(path string) error {
 	entries, err := os.ReadDir(path)

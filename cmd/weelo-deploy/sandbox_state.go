@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/sandbox"
+)
+
+// was says whether a flag is on the command line.
+func (f *sandboxFlags) was(flag string) bool { return f.given != nil && f.given(flag) }
+
+// keepState lets a state that is there decide what no flag says: whose it is, and
+// where it listens.
+func (a *app) keepState(cfg *sandbox.Config, f *sandboxFlags) {
+	if f.state == "" {
+		return
+	}
+	cfg.State, cfg.KeepAddress = f.state, !f.was("listen")
+	if !f.was("account") {
+		cfg.Account = ""
+	}
+	if a.flags.region == "" && sandbox.HasState(f.state) {
+		cfg.Region = ""
+	}
+}
+
+// warn says what is not as the flags let one expect.
+func (a *app) warn(f *sandboxFlags, s *sandbox.Server) {
+	if f.unsafe {
+		fmt.Fprintf(a.stderr, "sandbox: WARNING: other machines can reach it on %s; without a password they can start containers on this one, and run commands as you where the seed has projects\n", f.listen)
+	}
+	switch {
+	case s.Resumed() && f.seed != "":
+		fmt.Fprintf(a.stderr, "sandbox: goes on from the state in %s; the seed is for an empty one\n", f.state)
+	case s.Resumed():
+		fmt.Fprintf(a.stderr, "sandbox: goes on from the state in %s\n", f.state)
+	}
+}
+
+// stateFailure says what to do about a state that cannot be used. The folder is as
+// it was.
+func stateFailure(err error, folder string) error {
+	switch {
+	case errors.Is(err, sandbox.ErrStateInUse):
+		return event.Fail(event.CodeUsage, "another sandbox has the state in "+folder).
+			Hint("end it, or choose another folder").
+			Try("weelo-deploy sandbox status")
+	case errors.Is(err, sandbox.ErrStateForeign):
+		return event.Fail(event.CodeUsage, "--state wants a folder of its own: what is in "+folder+" is no sandbox's state").
+			Hint("name an empty folder, or one that is not there yet")
+	case errors.Is(err, sandbox.ErrStateOwner):
+		return event.Fail(event.CodeUsage, "the state in "+folder+" is another account's or region's").Because(err).
+			Hint("leave --account and --region out: the state knows them")
+	case errors.Is(err, sandbox.ErrStateVersion), errors.Is(err, sandbox.ErrStateDamaged):
+		return event.Fail(event.CodeConfig, "the state in "+folder+" cannot be read").Because(err).
+			Hint("nothing in the folder was changed; another folder begins anew")
+	}
+	return err
+}
