@@ -128,11 +128,31 @@ func TestServer_writesItsStateWhileItRuns(t *testing.T) {
 			break
 		}
 	}
-	if err := os.CopyFS(filepath.Join(killed, "copy"), os.DirFS(dir)); err != nil {
+	copied := filepath.Join(killed, "copy")
+	for !copyState(t, dir, copied) { // it was written meanwhile
+		if err := os.RemoveAll(copied); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w = start(t, Config{State: copied})
+	w.steady(t, 2)
+}
+
+// copyState copies a state as it is in one moment; it reports false when it was
+// written while it was copied.
+func copyState(t *testing.T, from, to string) bool {
+	t.Helper()
+	before, err := os.ReadFile(filepath.Join(from, "state.json"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	w = start(t, Config{State: filepath.Join(killed, "copy")})
-	w.steady(t, 2)
+	if err := os.CopyFS(to, os.DirFS(from)); errors.Is(err, os.ErrNotExist) {
+		return false
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(filepath.Join(from, "state.json"))
+	return err == nil && string(before) == string(after)
 }
 
 // partOf reads a part that state.json names; empty when the next state is there
