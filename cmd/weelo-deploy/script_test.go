@@ -61,19 +61,19 @@ func TestScript(t *testing.T) {
 			"image": cmdImage, "cut": cmdCut,
 		}),
 		Condition: func(cond string) (bool, error) {
-			if cond == "awscli" {
-				return haveAWSCLI(t), nil
+			if tool, ok := map[string]string{"awscli": "aws", "dockercli": "docker"}[cond]; ok {
+				return have(t, tool), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	})
 }
 
-// haveAWSCLI is always true in CI, so that a script that needs the aws command
-// fails there instead of being skipped.
-func haveAWSCLI(t *testing.T) bool {
+// have is always true in CI, so that a script that needs a command fails there
+// instead of being skipped.
+func have(t *testing.T, tool string) bool {
 	t.Helper()
-	_, err := exec.LookPath("aws")
+	_, err := exec.LookPath(tool)
 	return err == nil || os.Getenv("CI") != ""
 }
 

@@ -190,4 +190,20 @@ var services = []behaviour{
 			t.Errorf("the cluster is %+v", again.Cluster)
 		}
 	}},
+	{"a cluster is deleted when its services and tasks are gone", api + "DeleteCluster, errors", func(t *testing.T, w *world) {
+		w.serving(t, "nginx", 1)
+		in := &ecs.DeleteClusterInput{Cluster: new("c")}
+		wantError(t, "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")(w.ecs.DeleteCluster(t.Context(), in))
+		must(w.ecs.RunTask(t.Context(), runTask()))(t)
+		must(w.ecs.DeleteService(t.Context(), &ecs.DeleteServiceInput{Cluster: new("c"), Service: new("web"), Force: new(true)}))(t)
+		await(t, "INACTIVE", func() bool { return *w.web(t).Status == "INACTIVE" })
+		wantError(t, "ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")(w.ecs.DeleteCluster(t.Context(), in))
+		must(w.ecs.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: new("c"), Task: w.tasks(t, types.DesiredStatusRunning)[0].TaskArn}))(t)
+		await(t, "the task's end", func() bool { return len(w.runtime.Running()) == 0 })
+		await(t, "the deletion", func() bool {
+			out, err := w.ecs.DeleteCluster(t.Context(), in)
+			return err == nil && *out.Cluster.Status == "INACTIVE"
+		})
+		wantError(t, "ClusterNotFoundException", "Cluster not found.")(w.ecs.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: new("c")}))
+	}},
 }

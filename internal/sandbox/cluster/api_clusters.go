@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 	"github.com/weelo/weelo-deploy/internal/sandbox/form"
 )
 
@@ -96,4 +97,27 @@ func (c *Cluster) listClusters(_ context.Context, in *ecs.ListClustersInput) (*e
 		return nil, err
 	}
 	return &ecs.ListClustersOutput{ClusterArns: list, NextToken: next}, nil
+}
+
+// deleteCluster deletes a cluster that has neither services nor tasks any more.
+// AWS may show it as INACTIVE for a while; here it is gone.
+func (c *Cluster) deleteCluster(_ context.Context, in *ecs.DeleteClusterInput) (*ecs.DeleteClusterOutput, error) {
+	cl, err := c.cluster(deref(in.Cluster))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range cl.services {
+		if s.status != "INACTIVE" {
+			return nil, &types.ClusterContainsServicesException{Message: ptr("The Cluster cannot be deleted while Services are active.")}
+		}
+	}
+	for _, t := range cl.allTasks() {
+		if t.sched.Status != scheduler.Stopped {
+			return nil, &types.ClusterContainsTasksException{Message: ptr("The Cluster cannot be deleted while Tasks are active.")}
+		}
+	}
+	delete(c.clusters, cl.name)
+	v := cl.view(true)
+	v.Status = ptr("INACTIVE")
+	return &ecs.DeleteClusterOutput{Cluster: &v}, nil
 }

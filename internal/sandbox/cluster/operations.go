@@ -16,6 +16,7 @@ func (c *Cluster) operations() *awsjson.Service {
 	handle(c, s, "CreateCluster", c.createCluster)
 	handle(c, s, "DescribeClusters", c.describeClusters)
 	handle(c, s, "ListClusters", c.listClusters)
+	handle(c, s, "DeleteCluster", c.deleteCluster)
 
 	handle(c, s, "RegisterTaskDefinition", c.registerTaskDefinition)
 	handle(c, s, "DescribeTaskDefinition", c.describeTaskDefinition)
