@@ -34,7 +34,19 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)
 	mux.HandleFunc("GET /{$}", s.greet)
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
-	return guarded(s.noted(s.skewed(mux)), s.cfg.UnsafeListen)
+	return s.balanced(guarded(s.noted(s.skewed(mux)), s.cfg.UnsafeListen))
+}
+
+// balanced sends what is addressed to a load balancer there. That is traffic of
+// an application, which has rules of its own about the pages that may ask it.
+func (s *Server) balanced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := s.balancer.Handler(r.Host)
+		if h == nil {
+			h = next
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // noted tells the state of every request that may have changed something.
@@ -52,7 +64,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
 	switch {
 	case target == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		s.query(w, r)
+		s.query.ServeHTTP(w, r)
 	case strings.HasPrefix(target, alarms.Service+"."):
 		s.cloudwatch.ServeHTTP(w, r)
 	default:
@@ -71,7 +83,7 @@ func (s *Server) hasOperation(service, operation string) bool {
 }
 
 func (s *Server) operations() map[string][]string {
-	all := map[string][]string{"sts": {getCallerIdentity}, "iam": {simulatePrincipalPolicy}}
+	all := s.query.Operations()
 	all["s3"], all["cloudwatch"] = s.objects.Operations(), s.cloudwatch.Operations()
 	for _, name := range []string{"ecs", "ecr", "logs", "codebuild", "ssm", "secretsmanager"} {
 		all[name] = s.api.Service(name).Operations()
@@ -83,7 +95,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that has gone does not need it
 		"account": s.cfg.Account, "region": s.cfg.Region, "speed": s.cfg.Speed,
-		"registry": s.Registry(), "operations": s.operations(),
+		"registry": s.Registry(), "operations": s.operations(), "loadBalancers": s.balancer.Status(),
 	})
 }
 

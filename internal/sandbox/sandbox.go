@@ -5,9 +5,10 @@
 // [Start] makes one. Everything is told apart by the request:
 //
 //	POST / with X-Amz-Target     ECS, ECR and CloudWatch Logs (AWS JSON 1.1)
-//	POST / with a form           STS, IAM, CloudWatch (Query protocol, XML answers)
+//	POST / with a form           STS, IAM, Elastic Load Balancing, CloudWatch (Query protocol, XML answers)
 //	POST /service/…/operation/…  CloudWatch (CBOR)
 //	/v2/                         the registry
+//	any, to NAME.elb.localhost   a load balancer, see package balancer
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/hooks              what Lambda functions answer, see package hooks
 //	/_sandbox/status             what this is, for people and scripts
@@ -35,6 +36,8 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsquery"
+	"github.com/weelo/weelo-deploy/internal/sandbox/balancer"
 	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
@@ -112,6 +115,7 @@ type Server struct {
 	registry   *registry.Store
 	logs       *logstore.Store
 	cluster    *cluster.Cluster
+	balancer   *balancer.Balancer
 	objects    *objects.Store
 	secrets    *secrets.Store
 	builds     *builds.Store
@@ -121,6 +125,7 @@ type Server struct {
 	hooks      *hooks.Store
 	calls      *fault.Log
 	api        *awsjson.Mux
+	query      *awsquery.Mux
 	state      *keeper
 
 	listener net.Listener
@@ -235,10 +240,14 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	}
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
 	s.hooks = hooks.New(cfg.Now)
+	s.balancer = balancer.New(balancer.Config{
+		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now, Logger: cfg.Logger,
+	})
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
 		Alarms: s.alarms, Hooks: s.hooks, Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
+		Traffic: s.balancer,
 	})
 	s.logs.OnAppend(state.touch)
 	s.faults.Alarms = s.alarms
@@ -248,6 +257,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	s.mount()
 	if err := state.load(s); err != nil {
 		s.cluster.Stop()
+		_ = s.balancer.Close() // the state is what is wrong
 		return nil, errors.Join(err, listener.Close(), s.registry.Close())
 	}
 	return s, nil
@@ -264,6 +274,13 @@ func (s *Server) mount() {
 	s.api.Add("secretsmanager", s.secrets.SecretsManager())
 	s.cloudwatch = s.alarms.API(s.api.Do)
 	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
+	s.query = &awsquery.Mux{
+		Do:     s.api.Do,
+		Others: map[string]func(context.Context, string, []byte) awsjson.Answer{alarms.QueryVersion: s.cloudwatch.Query},
+	}
+	s.query.Add("sts", s.sts())
+	s.query.Add("iam", s.iam())
+	s.query.Add("elasticloadbalancing", s.balancer.API())
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerTime,
@@ -339,6 +356,10 @@ func (s *Server) Alarms() *alarms.Store { return s.alarms }
 // Cluster is the ECS control plane, for writing services down without a client.
 func (s *Server) Cluster() *cluster.Cluster { return s.cluster }
 
+// Balancer is Elastic Load Balancing, for making load balancers without a client
+// and for counting traffic.
+func (s *Server) Balancer() *balancer.Balancer { return s.balancer }
+
 // Env is what a client's environment needs to use the sandbox, and only it:
 // NAME=value.
 func (s *Server) Env() []string {
@@ -382,7 +403,7 @@ func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		s.builds.Close()
-		s.closeErr = errors.Join(s.stopServing(), s.state.end(), s.stopTasks(), s.registry.Close(), s.objects.Close(), s.state.close())
+		s.closeErr = errors.Join(s.stopServing(), s.state.end(), s.stopTasks(), s.balancer.Close(), s.registry.Close(), s.objects.Close(), s.state.close())
 	})
 	return s.closeErr
 }

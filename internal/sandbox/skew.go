@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsquery"
 )
 
 // maxSkew is how far a request's time may be from AWS's (Signature Version 4;
@@ -78,10 +79,10 @@ func refuseTime(r *http.Request, now time.Time) *awsjson.Answer {
 	case r.Header.Get("X-Amz-Target") != "":
 		a = awsjson.ErrorAnswer(awsjson.Errorf("InvalidSignatureException", http.StatusBadRequest, "%s", text))
 	case r.URL.Path == "/":
-		a = queryError(awsjson.Errorf("SignatureDoesNotMatch", http.StatusForbidden, "%s", text))
+		a = awsquery.Refuse(awsjson.Errorf("SignatureDoesNotMatch", http.StatusForbidden, "%s", text))
 	default:
 		limit = maxSkewS3
-		a = queryError(awsjson.Errorf("RequestTimeTooSkewed", http.StatusForbidden, "The difference between the request time and the current time is too large."))
+		a = awsquery.Refuse(awsjson.Errorf("RequestTimeTooSkewed", http.StatusForbidden, "The difference between the request time and the current time is too large."))
 	}
 	if now.Sub(signed).Abs() <= limit {
 		return nil

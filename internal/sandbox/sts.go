@@ -1,41 +1,30 @@
 package sandbox
 
 import (
-	"crypto/rand"
-	"encoding/xml"
-	"net/http"
-	"net/url"
+	"context"
 
-	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsquery"
 )
 
 const (
-	getCallerIdentity = "GetCallerIdentity"
-	accessKey         = "sandbox"
-	userID            = "AIDASANDBOX0000000000"
+	accessKey = "sandbox"
+	userID    = "AIDASANDBOX0000000000"
 )
 
-// callerIdentityResponse is GetCallerIdentity's answer in the Query protocol.
-type callerIdentityResponse struct {
-	XMLName  xml.Name         `xml:"https://sts.amazonaws.com/doc/2011-06-15/ GetCallerIdentityResponse"`
-	Arn      string           `xml:"GetCallerIdentityResult>Arn"`
-	UserID   string           `xml:"GetCallerIdentityResult>UserId"`
-	Account  string           `xml:"GetCallerIdentityResult>Account"`
-	Metadata responseMetadata `xml:"ResponseMetadata"`
+// identity is GetCallerIdentity's answer.
+type identity struct {
+	Arn     string
+	UserID  string `json:"UserId"`
+	Account string
 }
 
-func (s *Server) sts() map[string]func(url.Values) awsjson.Answer {
-	return map[string]func(url.Values) awsjson.Answer{getCallerIdentity: s.callerIdentity}
+func (s *Server) sts() *awsquery.Service {
+	api := awsquery.NewService("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/")
+	awsquery.Handle(api, "GetCallerIdentity", func(context.Context, *struct{}) (*identity, error) {
+		return &identity{Arn: s.caller(), UserID: userID, Account: s.cfg.Account}, nil
+	})
+	return api
 }
 
 // caller is the ARN of whoever calls; signatures are not looked at.
 func (s *Server) caller() string { return "arn:aws:iam::" + s.cfg.Account + ":user/sandbox" }
-
-func (s *Server) callerIdentity(url.Values) awsjson.Answer {
-	return queryAnswer(http.StatusOK, callerIdentityResponse{
-		Arn:      s.caller(),
-		UserID:   userID,
-		Account:  s.cfg.Account,
-		Metadata: responseMetadata{RequestID: rand.Text()},
-	})
-}

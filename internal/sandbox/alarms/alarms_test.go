@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsquery"
 )
 
 // began is when everything in these tests happens.
@@ -151,7 +152,7 @@ func TestAlarm_knowsEveryMemberOfTheSDK(t *testing.T) {
 	} {
 		known := map[string]bool{}
 		for _, f := range reflect.VisibleFields(pair[1]) {
-			known[wireName(f)] = true
+			known[awsquery.WireName(f)] = true
 		}
 		for _, f := range reflect.VisibleFields(pair[0]) {
 			if f.IsExported() && f.Name != "ResultMetadata" && !known[f.Name] {

@@ -2,7 +2,6 @@ package alarms
 
 import (
 	"crypto/rand"
-	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsquery"
 )
 
 // protocol is one of the ways in which CloudWatch is spoken to.
@@ -79,26 +79,13 @@ var queryProtocol = protocol{
 		if err != nil {
 			return awsjson.Errorf("MalformedQueryString", http.StatusBadRequest, "The request is no form: %s", err)
 		}
-		return readForm(form, into)
+		return awsquery.Unmarshal(form, into)
 	},
 	encode: func(operation string, out any) (awsjson.Answer, error) {
-		return awsjson.Answer{Status: http.StatusOK, ContentType: "text/xml", Body: writeXML(operation, out, rand.Text())}, nil
+		body := awsquery.Marshal("http://monitoring.amazonaws.com/doc/2010-08-01/", operation, rand.Text(), out)
+		return awsjson.Answer{Status: http.StatusOK, ContentType: "text/xml", Body: body}, nil
 	},
-	refuse: func(err error) awsjson.Answer {
-		code, status, message := awsjson.ErrorParts(err)
-		out := struct {
-			XMLName   xml.Name `xml:"http://monitoring.amazonaws.com/doc/2010-08-01/ ErrorResponse"`
-			Type      string   `xml:"Error>Type"`
-			Code      string   `xml:"Error>Code"`
-			Message   string   `xml:"Error>Message"`
-			RequestID string   `xml:"RequestId"`
-		}{Type: fault(status), Code: code, Message: message, RequestID: rand.Text()}
-		body, failed := xml.Marshal(out)
-		if failed != nil { // not with strings
-			status = http.StatusInternalServerError
-		}
-		return awsjson.Answer{Status: status, ContentType: "text/xml", Body: body, ErrorCode: code}
-	},
+	refuse: awsquery.Refuse,
 }
 
 // shapes are the errors that have another name in CloudWatch's model than in the

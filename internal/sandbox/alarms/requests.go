@@ -3,7 +3,7 @@ package alarms
 import "time"
 
 // none is the answer of operations that answer nothing.
-type none struct{}
+type none = struct{}
 
 type putMetricInput struct {
 	Common
