@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/strslice"
 	"github.com/docker/go-connections/nat"
 	"github.com/docker/go-units"
@@ -43,8 +45,29 @@ type ContainerSpec struct {
 	Init            bool
 	StopSignal      string
 	Health          *HealthCheck // nil switches the image's HEALTHCHECK off
-	CapDrop         []string
+	CapAdd, CapDrop []string
 	NoNewPrivileges bool
+	SecurityOptions []string
+	Privileged      bool
+	CPUShares       int64 // relative weight
+	ShmBytes        int64 // size of /dev/shm
+	Sysctls         map[string]string
+	Tmpfs           map[string]string // options by path
+	Mounts          []VolumeMount
+	VolumesFrom     []string // ids or names of containers, ":ro" behind them or not
+	ExtraHosts      []string // NAME:ADDRESS
+	DNS, DNSSearch  []string
+	TTY             bool
+	OpenStdin       bool
+	NoLog           bool // Logs will have nothing: the output goes to Attach only
+}
+
+// VolumeMount puts a volume into a container.
+type VolumeMount struct {
+	Volume   string // its name
+	Path     string
+	ReadOnly bool
+	Empty    bool // the image's files at Path are not copied into a new volume
 }
 
 // HealthCheck is a command that tells whether a container is healthy. Zero
@@ -83,6 +106,7 @@ func (e *Engine) CreateContainer(ctx context.Context, s ContainerSpec) (string, 
 		Image: s.Image, Entrypoint: strslice.StrSlice(s.Entrypoint), Cmd: strslice.StrSlice(s.Cmd), Env: s.Env,
 		User: s.User, WorkingDir: s.WorkingDir, Hostname: s.Hostname, Labels: s.Labels,
 		StopSignal: s.StopSignal, ExposedPorts: exposed, Healthcheck: healthConfig(s.Health),
+		Tty: s.TTY, OpenStdin: s.OpenStdin,
 	}
 	if host.NetworkMode.IsContainer() {
 		cfg.Hostname = "" // the namespace's owner has it; the engine refuses both
@@ -96,15 +120,25 @@ func (e *Engine) CreateContainer(ctx context.Context, s ContainerSpec) (string, 
 
 func hostConfig(s ContainerSpec) (*container.HostConfig, nat.PortSet, error) {
 	h := &container.HostConfig{
-		NetworkMode:    container.NetworkMode(s.Network),
-		ReadonlyRootfs: s.ReadonlyRootfs,
-		CapDrop:        strslice.StrSlice(s.CapDrop),
+		NetworkMode: container.NetworkMode(s.Network), ExtraHosts: s.ExtraHosts, DNS: s.DNS, DNSSearch: s.DNSSearch,
+		ReadonlyRootfs: s.ReadonlyRootfs, Privileged: s.Privileged, SecurityOpt: slices.Clone(s.SecurityOptions),
+		CapAdd: strslice.StrSlice(s.CapAdd), CapDrop: strslice.StrSlice(s.CapDrop),
+		ShmSize: s.ShmBytes, Sysctls: s.Sysctls, Tmpfs: s.Tmpfs, VolumesFrom: s.VolumesFrom,
 		// Spelled out, because Logs cannot read every driver that an engine may
 		// have for its default.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}},
 		Resources: container.Resources{
 			Memory: s.MemoryBytes, MemorySwap: s.MemoryBytes, MemoryReservation: s.MemoryReservationBytes, NanoCPUs: s.NanoCPUs,
+			CPUShares: s.CPUShares,
 		},
+	}
+	if s.NoLog {
+		h.LogConfig = container.LogConfig{Type: "none"}
+	}
+	for _, m := range s.Mounts {
+		h.Mounts = append(h.Mounts, mount.Mount{
+			Type: mount.TypeVolume, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: m.Empty},
+		})
 	}
 	if s.Init {
 		h.Init = &s.Init

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -31,12 +32,30 @@ type LogLine struct {
 // it writes until it ends or is removed. A line longer than 64 KiB comes in
 // several pieces.
 func (e *Engine) Logs(ctx context.Context, id string, follow bool, line func(LogLine)) error {
-	d := newDemuxer(line)
-	err := e.readLogs(ctx, id, d, container.LogsOptions{Follow: follow})
+	_, err := e.logs(ctx, id, container.LogsOptions{Follow: follow}, line)
+	return err
+}
+
+// FollowLogs is Logs of what was written after a moment, and returns when the last
+// of it was: the moment to go on from when the container is started again.
+func (e *Engine) FollowLogs(ctx context.Context, id string, after time.Time, line func(LogLine)) (last time.Time, err error) {
+	o := container.LogsOptions{Follow: true}
+	if !after.IsZero() {
+		o.Since = after.Add(time.Nanosecond).Format(time.RFC3339Nano)
+	}
+	if last, err = e.logs(ctx, id, o, line); last.IsZero() {
+		last = after
+	}
+	return last, err
+}
+
+func (e *Engine) logs(ctx context.Context, id string, o container.LogsOptions, line func(LogLine)) (last time.Time, err error) {
+	d, follow := newDemuxer(line), o.Follow
+	err = e.readLogs(ctx, id, d, o)
 	if follow && err == nil && ctx.Err() == nil {
 		// A follower of engine 20.10 loses an unfinished last line in one of two
 		// runs (measured), so the end is read once more.
-		o := container.LogsOptions{}
+		o.Follow = false
 		if !d.last.IsZero() {
 			o.Since = d.last.Format(time.RFC3339Nano)
 		}
@@ -46,7 +65,7 @@ func (e *Engine) Logs(ctx context.Context, id string, follow bool, line func(Log
 		}
 	}
 	d.flush()
-	return err
+	return d.last, err
 }
 
 func (e *Engine) readLogs(ctx context.Context, id string, d *demuxer, o container.LogsOptions) error {
@@ -88,7 +107,14 @@ func (d *demuxer) flush() {
 	d.streams[2].flush()
 }
 
-func (d *demuxer) read(r io.Reader) error {
+// read reads the stream. That of a container with a terminal has no frames; its
+// lines begin with their timestamps.
+func (d *demuxer) read(body io.Reader) error {
+	r := bufio.NewReader(body)
+	const form = "2006-01-02T"
+	if first, err := r.Peek(len(form)); err == nil && first[4] == form[4] && first[10] == form[10] {
+		return d.readTerminal(r)
+	}
 	var head [8]byte
 	for {
 		if _, err := io.ReadFull(r, head[:]); errors.Is(err, io.EOF) {
@@ -109,6 +135,25 @@ func (d *demuxer) read(r io.Reader) error {
 		}
 		if j := d.streams[head[0]]; j != nil {
 			d.message(j, frame.String())
+		}
+	}
+}
+
+func (d *demuxer) readTerminal(r *bufio.Reader) error {
+	for {
+		line, err := r.ReadSlice('\n') // the engine cuts longer ones, too, when it writes them down
+		if len(line) > 0 {
+			text := string(line)
+			if whole, ok := strings.CutSuffix(text, "\r\n"); ok {
+				text = whole + "\n"
+			}
+			d.message(d.streams[1], text)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return fmt.Errorf("read a line: %w", err)
 		}
 	}
 }

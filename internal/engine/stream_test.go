@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,19 @@ func TestDemuxer(t *testing.T) {
 	}
 	if got[1].At.Nanosecond() != 1 {
 		t.Errorf("a joined line is of %v, want its beginning", got[1].At)
+	}
+}
+
+func TestDemuxer_ReadsATerminalsLines(t *testing.T) {
+	var got []string
+	d := newDemuxer(func(l LogLine) { got = append(got, l.Stream+" "+l.Text) })
+	long := strings.Repeat("x", 20_000)
+	if err := d.read(strings.NewReader(stamp(1) + "one\r\n" + stamp(2) + long + "\r\n" + stamp(3) + "open")); err != nil {
+		t.Fatal(err)
+	}
+	d.flush()
+	if want := []string{"stdout one", "stdout " + long, "stdout open"}; !slices.Equal(got, want) {
+		t.Errorf("lines = %.60q, want %.60q", got, want)
 	}
 }
 

@@ -200,6 +200,9 @@ func (c *Cluster) perform(j job) {
 func (c *Cluster) listener(j job) func(task.Event) {
 	logs := logTargets(j.owner.def, j.Task.ID)
 	return func(e task.Event) {
+		if e.Kind == task.ContainerStarted {
+			logs.started(e.Container, e.RuntimeID)
+		}
 		if e.Kind == task.LogLine {
 			if t, ok := logs[e.Container]; ok {
 				at := e.At

@@ -44,6 +44,9 @@ func (c *Cluster) specOf(j job) (task.Spec, map[string]string, *startError) {
 	o := j.owner
 	spec := c.baseSpec(j)
 	digests := make(map[string]string)
+	if why := unmountable(o.def.Task.Volumes); why != "" {
+		return spec, nil, &startError{reason: "CannotCreateVolumeError: " + why}
+	}
 	for i, def := range o.def.Task.ContainerDefinitions {
 		if failed := c.environment(&spec.Containers[i], def, o); failed != nil {
 			return spec, nil, failed

@@ -156,7 +156,7 @@ func TestAPI_RunTaskOverrides(t *testing.T) {
 			t.Errorf("answer is %+v", out)
 		}
 		w.pass(time.Minute)
-		env := slices.DeleteFunc(w.rt.Started()[0].Containers[0].Env, func(e string) bool { return strings.HasPrefix(e, "AWS_") })
+		env := slices.DeleteFunc(w.rt.Started()[0].Containers[0].Env, func(e string) bool { return strings.HasPrefix(e, "AWS_") || strings.HasPrefix(e, "ECS_") })
 		if d := cmp.Diff([]string{"URL=a=b", "LEVEL=debug", "NEW="}, env); d != "" {
 			t.Errorf("environment (-want +got):\n%s", d)
 		}

@@ -44,6 +44,8 @@ func (c *Cluster) baseSpec(j job) task.Spec {
 	if o.loose != nil {
 		override(&spec, o.loose.overrides)
 	}
+	spec.Volumes = volumes(def.Task.Volumes)
+	c.offerMetadata(&spec, j)
 	return spec
 }
 
@@ -64,12 +66,21 @@ func (c *Cluster) container(d types.ContainerDefinition, mode string) task.Conta
 		StopTimeout:          defaultStopTimeout,
 		Health:               c.health(d.HealthCheck),
 		Ports:                ports(d.PortMappings, mode),
+		StartTimeout:         time.Duration(deref(d.StartTimeout)) * time.Second,
+		Restart:              restart(d.RestartPolicy),
+		Linux:                linux(d),
 	}
 	if d.LinuxParameters != nil {
 		k.Init = deref(d.LinuxParameters.InitProcessEnabled)
 	}
 	if s := deref(d.StopTimeout); s > 0 {
 		k.StopTimeout = time.Duration(s) * time.Second
+	}
+	for _, m := range d.MountPoints {
+		k.Mounts = append(k.Mounts, task.Mount{Volume: deref(m.SourceVolume), Path: deref(m.ContainerPath), ReadOnly: deref(m.ReadOnly)})
+	}
+	for _, v := range d.VolumesFrom {
+		k.VolumesFrom = append(k.VolumesFrom, task.VolumesFrom{Container: deref(v.SourceContainer), ReadOnly: deref(v.ReadOnly)})
 	}
 	for _, e := range d.Environment {
 		k.Env = append(k.Env, deref(e.Name)+"="+deref(e.Value))
@@ -111,25 +122,6 @@ func seconds(n *int32, otherwise int) time.Duration {
 		return time.Duration(*n) * time.Second
 	}
 	return time.Duration(otherwise) * time.Second
-}
-
-// ports are a container's ports. In the mode awsvpc a task has an address of
-// its own on AWS; here it shares the host, so that the port is any free one.
-func ports(mappings []types.PortMapping, mode string) []task.Port {
-	var list []task.Port
-	for _, m := range mappings {
-		p := task.Port{ContainerPort: int(deref(m.ContainerPort)), Protocol: string(m.Protocol)}
-		if p.Protocol == "" {
-			p.Protocol = "tcp"
-		}
-		if mode == string(types.NetworkModeBridge) {
-			p.HostPort = int(deref(m.HostPort))
-		}
-		if p.ContainerPort > 0 {
-			list = append(list, p)
-		}
-	}
-	return list
 }
 
 // override applies RunTask's overrides.
@@ -217,24 +209,37 @@ func (o *owner) group() string {
 }
 
 // logTarget is where a container's lines go.
-type logTarget struct{ group, stream string }
+type logTarget struct {
+	group, stream string
+	byID          bool // the stream is called as the container is
+}
 
-// logTargets are the streams of a task's containers, by name: with the awslogs
-// driver prefix/container/task, and the container's id without a prefix.
-func logTargets(def *definition.Definition, taskID string) map[string]logTarget {
-	targets := make(map[string]logTarget)
+// targets are the streams of a task's containers, by name: with the awslogs driver
+// prefix/container/task, and the container's id without a prefix.
+type targets map[string]logTarget
+
+func logTargets(def *definition.Definition, taskID string) targets {
+	all := make(targets)
 	for _, d := range def.Task.ContainerDefinitions {
 		if d.LogConfiguration == nil || d.LogConfiguration.LogDriver != types.LogDriverAwslogs {
 			continue
 		}
 		options := d.LogConfiguration.Options
-		stream := derivedUUID(taskID, *d.Name)
+		t := logTarget{group: options["awslogs-group"], stream: derivedUUID(taskID, *d.Name), byID: true}
 		if prefix := options["awslogs-stream-prefix"]; prefix != "" {
-			stream = prefix + "/" + *d.Name + "/" + taskID
+			t.stream, t.byID = prefix+"/"+*d.Name+"/"+taskID, false
 		}
-		targets[*d.Name] = logTarget{group: options["awslogs-group"], stream: stream}
+		all[*d.Name] = t
 	}
-	return targets
+	return all
+}
+
+// started names the stream of a container whose id names it.
+func (t targets) started(container, id string) {
+	if k, ok := t[container]; ok && k.byID && id != "" {
+		k.stream = id
+		t[container] = k
+	}
 }
 
 // platformFamily is what tasks and services say of their platform on Fargate.

@@ -106,6 +106,13 @@ func left(ctx context.Context, t *testing.T, e *engine.Engine, id string) []stri
 	for _, n := range networks {
 		all = append(all, "network "+n.Name)
 	}
+	volumes, err := e.Volumes(ctx, label)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range volumes {
+		all = append(all, "volume "+v.Name)
+	}
 	images, err := e.Images(ctx, label)
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,42 +13,6 @@ import (
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task"
 )
-
-func TestCheckDependencies(t *testing.T) {
-	on := func(name string, checked bool, conditions ...string) task.Container {
-		c := task.Container{Name: name}
-		if checked {
-			c.Health = &task.Health{}
-		}
-		for _, d := range conditions {
-			container, condition, _ := strings.Cut(d, " ")
-			c.DependsOn = append(c.DependsOn, task.Dependency{Container: container, Condition: condition})
-		}
-		return c
-	}
-	for name, x := range map[string]struct {
-		containers []task.Container
-		want       string // part of the error; empty for none
-	}{
-		"none":               {[]task.Container{on("a", false), on("b", false)}, ""},
-		"a chain, backwards": {[]task.Container{on("a", false, "b START"), on("b", false, "c SUCCESS"), on("c", false)}, ""},
-		"health":             {[]task.Container{on("a", false, "b HEALTHY"), on("b", true)}, ""},
-		"health unchecked":   {[]task.Container{on("a", false, "b HEALTHY"), on("b", false)}, "b to be HEALTHY, which has no health check"},
-		"stranger":           {[]task.Container{on("a", false, "z START")}, "depends on z, which the task does not have"},
-		"itself":             {[]task.Container{on("a", false, "a START")}, "container a depends on itself"},
-		"circle":             {[]task.Container{on("a", false), on("b", false, "c START"), on("c", false, "b COMPLETE", "a START")}, "container b depends on itself"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := checkDependencies(x.containers)
-			switch {
-			case x.want == "" && err != nil:
-				t.Errorf("got %v, want none", err)
-			case x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)):
-				t.Errorf("got %v, want %q in it", err, x.want)
-			}
-		})
-	}
-}
 
 func TestLockFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "1234"+lockSuffix)

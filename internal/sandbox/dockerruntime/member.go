@@ -1,7 +1,6 @@
 package dockerruntime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,65 +17,75 @@ const logDrain = 5 * time.Second
 // member is how far a container of a task is, for those that depend on it. Each
 // channel is closed when it is so far.
 type member struct {
-	started, healthy, ended chan struct{}
-	startOnce, healthyOnce  sync.Once
+	container task.Container
 
-	exitCode *int // set before ended is closed, when it had started
+	created, started, healthy, ended chan struct{}
+	healthyOnce                      sync.Once
+
+	startedAt time.Time // set before started is closed
+	exitCode  *int      // set before ended is closed, when it had started
+	logged    time.Time // when the last of its log was written that has been told
 }
 
-func newMember() *member {
-	return &member{started: make(chan struct{}), healthy: make(chan struct{}), ended: make(chan struct{})}
+func newMember(c task.Container) *member {
+	return &member{
+		container: c, created: make(chan struct{}), started: make(chan struct{}), healthy: make(chan struct{}), ended: make(chan struct{}),
+	}
 }
 
-// runMember runs one container from its dependencies to its end.
+// runMember runs one container from its dependencies to its end, with the
+// restarts that its policy allows.
 func (t *running) runMember(c task.Container) {
 	m := t.members[c.Name]
 	defer close(m.ended)
-	if err := t.await(c); err != nil {
-		t.fail(c.Name, fmt.Sprintf("TaskDependencyError: %v", err))
+	id, ok := t.startMember(c, m)
+	if !ok {
 		return
 	}
+	for began := m.startedAt; ; began = time.Now() {
+		exit := t.attend(c, id, m)
+		if t.stopped() || !c.Restart.Again(exit.ExitCode, time.Since(began)) {
+			m.exitCode = exit.ExitCode
+			t.send(exit)
+			return
+		}
+		if err := t.rt.engine.StartContainer(t.rt.ctx, id); err != nil {
+			exit.Reason = cannotStart(err)
+			t.send(exit)
+			return
+		}
+		t.send(task.Event{Kind: task.ContainerRestarted, Container: c.Name, ExitCode: exit.ExitCode})
+	}
+}
+
+// startMember waits for what the container depends on, and starts it. It reports
+// whether it runs.
+func (t *running) startMember(c task.Container, m *member) (id string, ok bool) {
+	if err := t.await(c); err != nil {
+		t.fail(c.Name, fmt.Sprintf("TaskDependencyError: %v", err))
+		return "", false
+	}
 	if t.stopped() {
-		return
+		return "", false
 	}
 	id, err := t.rt.engine.CreateContainer(t.rt.ctx, t.containerSpec(c))
 	if err != nil {
 		t.fail(c.Name, fmt.Sprintf("CannotCreateContainerError: %v", err))
-		return
+		return "", false
 	}
+	close(m.created)
 	if t.stopped() {
-		return
+		return "", false
 	}
 	if err := t.rt.engine.StartContainer(t.rt.ctx, id); err != nil {
 		t.fail(c.Name, cannotStart(err))
-		return
+		return "", false
 	}
+	t.note(c.Name, id)
 	t.send(task.Event{Kind: task.ContainerStarted, Container: c.Name, RuntimeID: id, Address: t.address, Ports: t.bound(c)})
-	m.startOnce.Do(func() { close(m.started) })
-	exit := t.attend(c, id, m)
-	m.exitCode = exit.ExitCode
-	t.send(exit)
-}
-
-// memory is the container's limit in MiB: its own, else the task's, else 0.
-func (t *running) memory(c task.Container) int { return cmp.Or(c.MemoryMiB, t.spec.MemoryMiB) }
-
-// containerSpec is the container as the engine wants it.
-func (t *running) containerSpec(c task.Container) engine.ContainerSpec {
-	s := engine.ContainerSpec{
-		Name: t.name(c.Name), Image: c.Image, Labels: t.rt.labelled(t.spec.ARN, c.Name),
-		Entrypoint: c.EntryPoint, Cmd: c.Command, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir,
-		Network:     "container:" + t.pause,
-		MemoryBytes: int64(t.memory(c)) << 20, MemoryReservationBytes: int64(c.MemoryReservationMiB) << 20,
-		ReadonlyRootfs: c.ReadonlyRoot, Init: c.Init, StopSignal: c.StopSignal,
-	}
-	if c.Health != nil {
-		s.Health = &engine.HealthCheck{
-			Test: c.Health.Test, Interval: c.Health.Interval, Timeout: c.Health.Timeout,
-			StartPeriod: c.Health.StartPeriod, Retries: c.Health.Retries,
-		}
-	}
-	return s
+	m.startedAt = time.Now()
+	close(m.started)
+	return id, true
 }
 
 // attend stays with a container that has started, and returns its exit event
@@ -94,7 +103,7 @@ func (t *running) attend(c task.Container, id string, m *member) task.Event {
 	logged := make(chan struct{})
 	attendants.Go(func() {
 		defer close(logged)
-		t.follow(ctx, c.Name, id)
+		t.follow(ctx, c.Name, id, m)
 	})
 	attendants.Go(func() { t.stopWhenAsked(c, id, exited) })
 	attendants.Go(func() { t.killWhenClosing(id, exited) })
@@ -141,8 +150,9 @@ func exitEvent(container string, exit engine.Exit, err error) task.Event {
 
 // follow hands on what the container writes. A container whose log cannot be read
 // runs on without.
-func (t *running) follow(ctx context.Context, container, id string) {
-	err := t.rt.engine.Logs(ctx, id, true, func(l engine.LogLine) {
+func (t *running) follow(ctx context.Context, container, id string, m *member) {
+	var err error
+	m.logged, err = t.rt.engine.FollowLogs(ctx, id, m.logged, func(l engine.LogLine) {
 		t.send(task.Event{Kind: task.LogLine, Container: container, At: l.At, Line: l.Text})
 	})
 	if err != nil && ctx.Err() == nil {

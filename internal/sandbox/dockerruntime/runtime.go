@@ -8,9 +8,14 @@
 // network at all: on an internal network of engine 20.10 a container still reaches
 // everything that listens on the engine's host (measured), and what it cannot
 // reach it waits for instead of failing. Exit codes, signals, memory limits, health checks
-// and logs are the engine's, and real. Not enforced are CPU units, so that a
-// rehearsal on a small machine is not slower than it must be, and the memory
-// limit of a task as a whole: a container without a limit of its own gets it.
+// and logs are the engine's, and real. A container's CPU units are its weight; those
+// of a task are not enforced, so that a rehearsal on a small machine is not slower
+// than it must be.
+//
+// Whoever reaches the sandbox's port can start tasks, and must not become root of
+// this machine by that: no folder of it is ever mounted (see [task.Volume]), no
+// container is privileged, and of the capabilities only those are added that end at
+// the container's own namespaces.
 //
 // Everything that a Runtime makes in the engine carries the label
 // weelo-deploy.sandbox=ID, and ID names a lock file that is held while the
@@ -65,7 +70,13 @@ type Engine interface {
 	RemoveContainer(ctx context.Context, id string) error
 	Container(ctx context.Context, id string) (engine.ContainerState, error)
 	Containers(ctx context.Context, labels ...string) ([]engine.ContainerSummary, error)
-	Logs(ctx context.Context, id string, follow bool, line func(engine.LogLine)) error
+	FollowLogs(ctx context.Context, id string, after time.Time, line func(engine.LogLine)) (time.Time, error)
+	Attach(ctx context.Context, id string) (io.ReadWriteCloser, error)
+	Stats(ctx context.Context, id string) ([]byte, error)
+
+	CreateVolume(ctx context.Context, name string, labels map[string]string) error
+	RemoveVolume(ctx context.Context, name string) error
+	Volumes(ctx context.Context, labels ...string) ([]engine.VolumeSummary, error)
 
 	CreateNetwork(ctx context.Context, s engine.NetworkSpec) (string, error)
 	RemoveNetwork(ctx context.Context, id string) error

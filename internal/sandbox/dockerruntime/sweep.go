@@ -57,6 +57,13 @@ func owners(ctx context.Context, e Engine, host string) (map[string]string, erro
 	for _, n := range networks {
 		add(n.Labels)
 	}
+	volumes, err := e.Volumes(ctx, LabelSandbox)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range volumes {
+		add(v.Labels)
+	}
 	images, err := e.Images(ctx, LabelSandbox)
 	if err != nil {
 		return nil, err
@@ -93,8 +100,8 @@ func sweepOne(ctx context.Context, e Engine, id, path string) error {
 	return lock.release()
 }
 
-// removeLabelled removes a sandbox's containers, then its networks and its pause
-// image.
+// removeLabelled removes a sandbox's containers, then its networks, its volumes and
+// its pause image.
 func removeLabelled(ctx context.Context, e Engine, id string) error {
 	label := LabelSandbox + "=" + id
 	containers, err := e.Containers(ctx, label)
@@ -116,6 +123,13 @@ func removeLabelled(ctx context.Context, e Engine, id string) error {
 	}
 	for _, n := range networks {
 		errs = append(errs, e.RemoveNetwork(ctx, n.ID))
+	}
+	volumes, err := e.Volumes(ctx, label)
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		errs = append(errs, e.RemoveVolume(ctx, v.Name))
 	}
 	images, err := e.Images(ctx, label)
 	if err != nil {

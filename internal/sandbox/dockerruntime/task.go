@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ type running struct {
 	stopOnce sync.Once
 	failOnce sync.Once
 
+	mu  sync.Mutex
+	ids map[string]string // the engine's, by container name
+
 	pause   string // id of the pause container
 	address string
 	ports   []engine.PortBinding
@@ -33,10 +37,10 @@ type running struct {
 func newRunning(r *Runtime, spec task.Spec, events func(task.Event)) *running {
 	t := &running{
 		rt: r, spec: spec, events: events,
-		out: make(chan task.Event), members: map[string]*member{}, stopping: make(chan struct{}),
+		out: make(chan task.Event), members: map[string]*member{}, stopping: make(chan struct{}), ids: map[string]string{},
 	}
 	for _, c := range spec.Containers {
-		t.members[c.Name] = newMember()
+		t.members[c.Name] = newMember(c)
 	}
 	return t
 }
@@ -64,18 +68,24 @@ func (t *running) run() {
 
 func (t *running) work() {
 	defer t.remove()
-	if err := checkDependencies(t.spec.Containers); err != nil {
+	if err := task.CheckDependencies(t.spec.Containers); err != nil {
 		t.fail("", fmt.Sprintf("TaskDependencyError: %v", err))
 		return
 	}
 	if !t.pull() || !t.startPause() {
 		return
 	}
-	var wg sync.WaitGroup
-	for _, c := range t.spec.Containers {
-		wg.Go(func() { t.runMember(c) })
+	var members, watch sync.WaitGroup
+	done := make(chan struct{})
+	if t.together() {
+		watch.Go(func() { t.watchMemory(done) })
 	}
-	wg.Wait()
+	for _, c := range t.spec.Containers {
+		members.Go(func() { t.runMember(c) })
+	}
+	members.Wait()
+	close(done)
+	watch.Wait()
 }
 
 // stop makes the task end; it may be called again.
@@ -146,6 +156,10 @@ func auth(a *task.PullAuth) engine.Auth {
 
 // startPause makes the container that owns the task's network namespace.
 func (t *running) startPause() bool {
+	if err := t.makeVolumes(); err != nil {
+		t.fail("", fmt.Sprintf("CannotCreateVolumeError: %v", err))
+		return false
+	}
 	if err := t.makePause(); err != nil {
 		t.fail("", cannotStart(err))
 		return false
@@ -154,23 +168,35 @@ func (t *running) startPause() bool {
 }
 
 func (t *running) makePause() error {
-	network, publish := "none", []engine.PortBinding(nil)
+	spec := engine.ContainerSpec{
+		Name: t.name("pause"), Image: t.rt.pause, Labels: t.rt.labelled(t.spec.ARN, ""),
+		Network: "none", Hostname: hostname(t.spec), Sysctls: map[string]string{},
+		ReadonlyRootfs: true, NoNewPrivileges: true, CapDrop: []string{"ALL"}, OpenStdin: true, NoLog: true,
+	}
+	for _, c := range t.spec.Containers {
+		spec.ExtraHosts = append(spec.ExtraHosts, c.ExtraHosts...)
+		spec.DNS, spec.DNSSearch = append(spec.DNS, c.DNS...), append(spec.DNSSearch, c.DNSSearch...)
+		maps.Copy(spec.Sysctls, sysctls(c, true))
+	}
 	if t.spec.NetworkMode != "none" && !t.spec.Isolated {
 		id, err := t.rt.network(t.rt.ctx)
 		if err != nil {
 			return err
 		}
-		network, publish = id, t.publish()
+		spec.Network, spec.Publish = id, t.publish()
 	}
-	id, err := t.rt.engine.CreateContainer(t.rt.ctx, engine.ContainerSpec{
-		Name: t.name("pause"), Image: t.rt.pause, Labels: t.rt.labelled(t.spec.ARN, ""),
-		Network: network, Publish: publish, Hostname: hostname(t.spec),
-		ReadonlyRootfs: true, NoNewPrivileges: true, CapDrop: []string{"ALL"},
-	})
+	id, err := t.rt.engine.CreateContainer(t.rt.ctx, spec)
 	if err != nil {
 		return err
 	}
 	t.pause = id
+	if t.spec.Metadata != nil {
+		streams, err := t.rt.engine.Attach(t.rt.ctx, id)
+		if err != nil {
+			return err
+		}
+		go t.relay(streams) // ends with the pause container
+	}
 	if err := t.rt.engine.StartContainer(t.rt.ctx, id); err != nil {
 		return err
 	}
@@ -190,8 +216,8 @@ func hostname(s task.Spec) string {
 }
 
 // publish lists the ports of all containers, each once, on loopback. A host port
-// is kept in the network mode bridge only: in awsvpc it is the port on the task's
-// own address, and two tasks have the same one.
+// is not kept in the network mode awsvpc: there it is the port on the task's own
+// address, and two tasks have the same one.
 func (t *running) publish() []engine.PortBinding {
 	var all []engine.PortBinding
 	seen := map[string]bool{}
@@ -203,7 +229,7 @@ func (t *running) publish() []engine.PortBinding {
 			}
 			seen[key] = true
 			b := engine.PortBinding{ContainerPort: p.ContainerPort, Protocol: p.Protocol, HostIP: "127.0.0.1"}
-			if t.spec.NetworkMode == "bridge" {
+			if t.spec.NetworkMode != "awsvpc" {
 				b.HostPort = p.HostPort
 			}
 			all = append(all, b)
@@ -246,6 +272,7 @@ func (t *running) remove() {
 		wg.Go(func() { _ = t.rt.engine.RemoveContainer(ctx, c.ID) }) // so does Close
 	}
 	wg.Wait()
+	t.removeVolumes(ctx)
 }
 
 // cannotStart is how ECS names what the engine said.

@@ -18,6 +18,10 @@ const (
 	// ContainerHealth: the container's health became Health.
 	ContainerHealth
 
+	// ContainerRestarted: a container that had ended, with ExitCode, runs again
+	// by its restart policy. It has no ContainerExited for that end.
+	ContainerRestarted
+
 	// LogLine: the container wrote Line. All lines of a container come
 	// before its ContainerExited.
 	LogLine
@@ -40,7 +44,7 @@ const (
 var kindNames = [...]string{
 	PullStarted: "pull started", PullStopped: "pull stopped",
 	ContainerStarted: "container started", ContainerHealth: "container health",
-	LogLine: "log line", ContainerExited: "container exited",
+	ContainerRestarted: "container restarted", LogLine: "log line", ContainerExited: "container exited",
 	StartFailed: "start failed", Ended: "ended",
 }
 
@@ -67,7 +71,7 @@ type Event struct {
 	Kind      Kind
 	At        time.Time // when it happened, by the host's clock
 	Container string    // name in the task definition; empty where it is about the task
-	ExitCode  *int      // ContainerExited
+	ExitCode  *int      // ContainerExited, ContainerRestarted
 	Reason    string    // ContainerExited, StartFailed
 	Health    string    // ContainerHealth: Healthy or Unhealthy
 	Line      string    // LogLine, without its line end

@@ -64,11 +64,26 @@ type Spec struct {
 	// task: it is a rehearsal of somebody's real configuration.
 	Isolated bool
 
+	// Volumes are what the containers' Mounts name.
+	Volumes []Volume
+
+	// Metadata answers a GET that a container makes to the task metadata
+	// endpoint, whose address is in its environment: see [MetadataHost]. stats
+	// gives the runtime's statistics of a container, as JSON of Docker's API.
+	// Nil: there is no endpoint.
+	Metadata func(path string, stats func(container string) ([]byte, error)) (status int, body []byte)
+
 	Containers []Container // in the order of the task definition
 }
 
 // Definition is the task definition's family and revision: "web:3".
 func (s Spec) Definition() string { return fmt.Sprintf("%s:%d", s.Family, s.Revision) }
+
+// MetadataHost is where a container finds the task metadata endpoint, in the
+// task's own network namespace. It is not AWS's 169.254.170.2: an address of the
+// loopback interface needs no privilege. Clients know it by
+// ECS_CONTAINER_METADATA_URI_V4 only.
+const MetadataHost = "127.0.170.2:51679"
 
 // A Container is one container of a task.
 type Container struct {
@@ -98,9 +113,51 @@ type Container struct {
 	// ignores the HEALTHCHECK of an image.
 	Health *Health
 
-	Ports     []Port
-	DependsOn []Dependency
-	PullAuth  *PullAuth // nil: pull without credentials
+	// StartTimeout is how long those that depend on the container wait for it
+	// to be so far, from its start; 0: without end.
+	StartTimeout time.Duration
+
+	// Restart is the container's restart policy, nil when it has none.
+	Restart *Restart
+
+	Ports       []Port
+	DependsOn   []Dependency
+	Mounts      []Mount
+	VolumesFrom []VolumesFrom
+	PullAuth    *PullAuth // nil: pull without credentials
+
+	Linux
+}
+
+// Linux is what a container definition says of the kernel's side of a container.
+type Linux struct {
+	CapAdd, CapDrop []string
+	Ulimits         []Ulimit
+	Sysctls         map[string]string
+	SharedMemoryMiB int // of /dev/shm; 0 is the engine's default
+	Tmpfs           []Tmpfs
+	SecurityOptions []string
+	Labels          map[string]string
+	TTY             bool // pseudoTerminal
+	OpenStdin       bool // interactive
+
+	// Of the network namespace, which the containers of a task share.
+	ExtraHosts []string // NAME:ADDRESS
+	DNS        []string
+	DNSSearch  []string
+}
+
+// Ulimit is a limit of the processes in a container.
+type Ulimit struct {
+	Name       string
+	Soft, Hard int64
+}
+
+// Tmpfs is a file system in memory.
+type Tmpfs struct {
+	Path    string
+	SizeMiB int
+	Options []string // of mount
 }
 
 // Health is a container health check. The control plane has divided Interval

@@ -27,6 +27,7 @@ const (
 	sysAccept      = 43
 	sysBind        = 49
 	sysListen      = 50
+	sysSetsockopt  = 54
 	sysExitGroup   = 231
 )
 

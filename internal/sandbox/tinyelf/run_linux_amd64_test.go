@@ -2,6 +2,8 @@ package tinyelf_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -175,5 +177,129 @@ func TestServeExitsWhenThePortIsTaken(t *testing.T) {
 	cmd, _, _ := start(t, tinyelf.Serve(uint16(l.Addr().(*net.TCPAddr).Port), ""))
 	if status := ended(cmd); !status.Exited() || status.ExitStatus() != 1 {
 		t.Errorf("wait status: got %#x, want exit code 1", status)
+	}
+}
+
+// relay runs a Relay and returns its address and its standard streams.
+func relay(t *testing.T) (address string, in io.WriteCloser, out io.Reader) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	l, err := net.Listen("tcp", "127.0.170.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, port := l.Addr().String(), l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	if err := os.WriteFile(path, tinyelf.Relay([4]byte{127, 0, 170, 2}, uint16(port)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path)
+	if in, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if status := ended(cmd); !status.Exited() || status.ExitStatus() != 0 {
+			t.Errorf("on SIGTERM: wait status %#x, want exit code 0", status)
+		}
+	})
+	return address, in, out
+}
+
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRelayHandsRequestsOverAndAnswersBack(t *testing.T) {
+	address, in, out := relay(t)
+	for _, size := range []int{0, 1, 8191, 8192, 8193, 200_000} {
+		c := dial(t, address)
+		if _, err := io.WriteString(c, "GET /"); err != nil {
+			t.Fatal(err)
+		}
+		var head [4]byte
+		if _, err := io.ReadFull(out, head[:]); err != nil {
+			t.Fatal(err)
+		}
+		asked := make([]byte, binary.LittleEndian.Uint32(head[:]))
+		if _, err := io.ReadFull(out, asked); err != nil || string(asked) != "GET /" {
+			t.Fatalf("the request arrives as %q, %v", asked, err)
+		}
+		answer := bytes.Repeat([]byte("x"), size)
+		if _, err := in.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(size)), answer...)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, answer) {
+			t.Errorf("an answer of %d bytes arrives with %d, %v", size, len(got), err)
+		}
+	}
+}
+
+func TestRelayServesOnAfterAClientThatSaysNothingOrGoes(t *testing.T) {
+	address, in, out := relay(t)
+	dial(t, address) // says nothing, and is dropped
+	gone := dial(t, address)
+	if _, err := io.WriteString(gone, "one"); err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	after := dial(t, address)
+	if _, err := io.WriteString(after, "two"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"one", "two"} {
+		got := make([]byte, 4+len(want))
+		if _, err := io.ReadFull(out, got); err != nil || string(got[4:]) != want {
+			t.Fatalf("the request arrives as %q, %v; want %q", got, err, want)
+		}
+		if _, err := in.Write([]byte("\x02\x00\x00\x00ok")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := io.ReadAll(after); err != nil || string(got) != "ok" {
+		t.Errorf("answer %q, %v", got, err)
+	}
+}
+
+func TestRelayStopsListeningWhenItsStandardInputEnds(t *testing.T) {
+	address, in, out := relay(t)
+	c := dial(t, address)
+	if _, err := io.WriteString(c, "GET /"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 9)); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	if got, err := io.ReadAll(c); len(got) != 0 {
+		t.Errorf("answer %q, %v; want none", got, err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		c, err := net.Dial("tcp", address)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+		if err == nil {
+			c.Close()
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it listens still")
+		}
 	}
 }

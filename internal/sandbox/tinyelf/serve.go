@@ -12,13 +12,13 @@ import (
 func Serve(port uint16, body string) []byte {
 	var a asm
 	a.obeyTerm()
-	a.listen(port)
+	a.listen([4]byte{}, port)
 	a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body))
 	return a.file()
 }
 
-// listen opens a listening socket and keeps it in ebx.
-func (a *asm) listen(port uint16) {
+// listen opens a listening socket on an IPv4 address and keeps it in ebx.
+func (a *asm) listen(ip [4]byte, port uint16) {
 	const (
 		afInet     = 2
 		sockStream = 1
@@ -30,9 +30,10 @@ func (a *asm) listen(port uint16) {
 	a.syscall(sysSocket)
 	a.emit(0x89, 0xc3) // mov ebx, eax
 
-	var address [8]byte // of sockaddr_in: family and port; address 0.0.0.0
+	var address [8]byte // of sockaddr_in: family, port and address
 	binary.LittleEndian.PutUint16(address[:], afInet)
 	binary.BigEndian.PutUint16(address[2:], port)
+	copy(address[4:], ip[:])
 	a.push(0) // the last 8 bytes of sockaddr_in
 	a.push(binary.LittleEndian.Uint64(address[:]))
 	a.ediIsListener()

@@ -74,6 +74,11 @@ func (t *Task) Apply(e task.Event, now time.Time) {
 		t.PullStopped = now
 	case task.ContainerStarted:
 		t.containerStarted(e, now)
+	case task.ContainerRestarted:
+		if c := t.container(e.Container); c != nil {
+			c.Restarts++
+			c.Health, c.StartedAt = task.Unknown, now
+		}
 	case task.ContainerHealth:
 		if c := t.container(e.Container); c != nil && c.Checked {
 			c.Health = e.Health
@@ -99,7 +104,7 @@ func (t *Task) containerStarted(e task.Event, now time.Time) {
 		return
 	}
 	c.Started, c.Address, c.RuntimeID = true, e.Address, e.RuntimeID
-	c.Ports = e.Ports
+	c.Ports, c.StartedAt = e.Ports, now
 	t.activate()
 	for _, c := range t.Containers {
 		if !c.Started {
@@ -116,7 +121,7 @@ func (t *Task) containerExited(e task.Event, now time.Time) {
 	if c == nil || c.Exited {
 		return
 	}
-	c.Exited = true
+	c.Exited, c.EndedAt = true, now
 	if t.lost {
 		return
 	}

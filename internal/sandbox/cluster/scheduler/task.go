@@ -88,6 +88,9 @@ type Container struct {
 	Address   string
 	Ports     []task.Port
 	RuntimeID string
+	Restarts  int       // by its restart policy
+	StartedAt time.Time // or restarted
+	EndedAt   time.Time
 }
 
 // A Task is one task of a service, or by itself.

@@ -2,6 +2,7 @@ package scripted
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,17 @@ type run struct {
 	ended   chan struct{}
 	orders  chan task.Event // what a test makes containers do
 
-	exited map[string]bool
+	members map[string]*member
+	steps   []step
+}
+
+// member is how far a container is.
+type member struct {
+	started, healthy, exited bool
+
+	startedAt time.Time // or restarted
+	firstAt   time.Time
+	exitCode  *int
 }
 
 func (t *run) halt() { t.once.Do(func() { close(t.stop) }) }
@@ -34,8 +45,15 @@ func (t *run) send(e task.Event) {
 func (t *run) play() {
 	defer close(t.ended)
 	defer t.send(task.Event{Kind: task.Ended})
-	t.exited = make(map[string]bool)
-	if !t.pull() || !t.start() {
+	t.members = make(map[string]*member)
+	for _, c := range t.spec.Containers {
+		t.members[c.Name] = new(member)
+	}
+	if err := task.CheckDependencies(t.spec.Containers); err != nil {
+		t.send(task.Event{Kind: task.StartFailed, Reason: "TaskDependencyError: " + err.Error()})
+		return
+	}
+	if !t.pull() {
 		return
 	}
 	t.live()
@@ -58,24 +76,6 @@ func (t *run) pull() bool {
 	return t.wait(0)
 }
 
-func (t *run) start() bool {
-	for i, s := range t.scripts {
-		c := t.spec.Containers[i]
-		if s.StartError != "" {
-			t.send(task.Event{Kind: task.StartFailed, Container: c.Name, Reason: "CannotStartContainerError: " + s.StartError})
-			for _, before := range t.spec.Containers[:i] {
-				t.exit(task.Event{Kind: task.ContainerExited, Container: before.Name, ExitCode: new(int)})
-			}
-			return false
-		}
-		t.send(task.Event{
-			Kind: task.ContainerStarted, Container: c.Name, RuntimeID: t.spec.ID + "-" + c.Name,
-			Address: "127.0.0.1", Ports: c.Ports,
-		})
-	}
-	return true
-}
-
 // wait pauses; it reports false as soon as the task is to stop.
 func (t *run) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -93,32 +93,124 @@ func (t *run) wait(d time.Duration) bool {
 	}
 }
 
-// live plays what the containers do by themselves, until all have ended or
-// the task is to stop.
+// live plays what the containers do by themselves, until all have ended, one of
+// them cannot be started, or the task is to stop.
 func (t *run) live() {
-	var steps []step
-	for i, s := range t.scripts {
-		steps = append(steps, s.steps(t.spec.Containers[i])...)
-	}
-	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.after, b.after) })
-	began := time.Now()
-	for len(t.exited) < len(t.spec.Containers) {
-		if len(steps) > 0 && time.Since(began) >= steps[0].after {
-			t.do(steps[0].event)
-			steps = steps[1:]
+	for {
+		if !t.startAll() || t.over() {
+			return
+		}
+		if len(t.steps) > 0 && !time.Now().Before(t.steps[0].at) {
+			s := t.steps[0]
+			t.steps = t.steps[1:]
+			t.do(s.event)
 			continue
 		}
-		if !t.await(began, steps) {
+		if !t.await() {
 			return
 		}
 	}
 }
 
+func (t *run) over() bool {
+	for _, m := range t.members {
+		if !m.exited {
+			return false
+		}
+	}
+	return true
+}
+
+// startAll starts what has to wait for nothing any more. It reports false when the
+// task has failed by that.
+func (t *run) startAll() bool {
+	for again := true; again; {
+		again = false
+		for i, c := range t.spec.Containers {
+			if t.members[c.Name].started {
+				continue
+			}
+			ready, err := t.ready(c)
+			reason := ""
+			switch {
+			case err != nil:
+				reason = fmt.Sprintf("TaskDependencyError: container %s: %v", c.Name, err)
+			case ready && t.scripts[i].StartError != "":
+				reason = "CannotStartContainerError: " + t.scripts[i].StartError
+			case ready:
+				t.start(i)
+				again = true
+			}
+			if reason != "" {
+				t.send(task.Event{Kind: task.StartFailed, Container: c.Name, Reason: reason})
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (t *run) start(i int) {
+	c, m := t.spec.Containers[i], t.members[t.spec.Containers[i].Name]
+	m.started, m.startedAt, m.firstAt = true, time.Now(), time.Now()
+	t.send(task.Event{
+		Kind: task.ContainerStarted, Container: c.Name, RuntimeID: t.spec.ID + "-" + c.Name,
+		Address: "127.0.0.1", Ports: c.Ports,
+	})
+	t.plan(i)
+	if c.StartTimeout > 0 { // look again when it is over
+		t.add(step{m.firstAt.Add(c.StartTimeout), task.Event{}})
+	}
+}
+
+// plan notes what a container does from now on.
+func (t *run) plan(i int) {
+	for _, s := range t.scripts[i].steps(t.spec.Containers[i]) {
+		t.add(step{time.Now().Add(s.after), s.event})
+	}
+}
+
+func (t *run) add(s step) {
+	t.steps = append(t.steps, s)
+	slices.SortStableFunc(t.steps, func(a, b step) int { return a.at.Compare(b.at) })
+}
+
+// ready reports whether the container's dependencies are met. The error is one that
+// can no longer be met.
+func (t *run) ready(c task.Container) (bool, error) {
+	for _, d := range c.DependsOn {
+		on := t.members[d.Container]
+		met := on.exited
+		switch d.Condition {
+		case task.DependStart:
+			met = on.started
+		case task.DependHealthy:
+			met = on.healthy
+		}
+		switch of := t.definition(d.Container); {
+		case on.exited:
+			if err := d.Unmet(on.exitCode, met); err != nil {
+				return false, err
+			}
+		case !met && on.started && of.StartTimeout > 0 && time.Since(on.firstAt) >= of.StartTimeout:
+			return false, d.Late(of)
+		case !met:
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (t *run) definition(name string) task.Container {
+	i := slices.IndexFunc(t.spec.Containers, func(c task.Container) bool { return c.Name == name })
+	return t.spec.Containers[i]
+}
+
 // await waits for the next step, an order, or the stop, which ends it.
-func (t *run) await(began time.Time, steps []step) bool {
+func (t *run) await() bool {
 	var due <-chan time.Time
-	if len(steps) > 0 {
-		timer := time.NewTimer(time.Until(began.Add(steps[0].after)))
+	if len(t.steps) > 0 {
+		timer := time.NewTimer(time.Until(t.steps[0].at))
 		defer timer.Stop()
 		due = timer.C
 	}
@@ -133,18 +225,33 @@ func (t *run) await(began time.Time, steps []step) bool {
 }
 
 func (t *run) do(e task.Event) {
-	if t.exited[e.Container] {
-		return
-	}
-	if e.Kind == task.ContainerExited {
+	m := t.members[e.Container]
+	switch {
+	case m == nil || !m.started || m.exited:
+	case e.Kind == task.ContainerExited && t.restart(e, m):
+	case e.Kind == task.ContainerExited:
 		t.exit(e)
-		return
+	default:
+		m.healthy = m.healthy || e.Health == task.Healthy
+		t.send(e)
 	}
-	t.send(e)
+}
+
+// restart starts a container again that has ended, when its policy says so.
+func (t *run) restart(e task.Event, m *member) bool {
+	if !t.definition(e.Container).Restart.Again(e.ExitCode, time.Since(m.startedAt)) {
+		return false
+	}
+	m.startedAt = time.Now()
+	t.steps = slices.DeleteFunc(t.steps, func(s step) bool { return s.event.Container == e.Container })
+	t.send(task.Event{Kind: task.ContainerRestarted, Container: e.Container, ExitCode: e.ExitCode})
+	t.plan(slices.IndexFunc(t.spec.Containers, func(c task.Container) bool { return c.Name == e.Container }))
+	return true
 }
 
 func (t *run) exit(e task.Event) {
-	t.exited[e.Container] = true
+	m := t.members[e.Container]
+	m.exited, m.exitCode = true, e.ExitCode
 	t.send(e)
 }
 
@@ -156,7 +263,7 @@ func (t *run) stopAll() {
 	}
 	var endings []ending
 	for i, c := range t.spec.Containers {
-		if t.exited[c.Name] {
+		if m := t.members[c.Name]; !m.started || m.exited {
 			continue
 		}
 		s := t.scripts[i]

@@ -44,18 +44,24 @@ type Line struct {
 	Text  string
 }
 
-// step is something that a container does by itself.
-type step struct {
+// deed is something that a container does by itself, so long after its start.
+type deed struct {
 	after time.Duration
 	event task.Event
 }
 
-// steps are a container's deeds in order of time. Lines that are due at the
-// moment of the exit come before it.
-func (s Script) steps(c task.Container) []step {
-	var steps []step
+// step is a deed at its time.
+type step struct {
+	at    time.Time
+	event task.Event
+}
+
+// steps are a container's deeds. Lines that are due at the moment of the exit come
+// before it.
+func (s Script) steps(c task.Container) []deed {
+	var steps []deed
 	for _, l := range s.Lines {
-		steps = append(steps, step{l.After, task.Event{Kind: task.LogLine, Container: c.Name, Line: l.Text}})
+		steps = append(steps, deed{l.After, task.Event{Kind: task.LogLine, Container: c.Name, Line: l.Text}})
 	}
 	if c.Health != nil {
 		changes := s.Health
@@ -63,11 +69,11 @@ func (s Script) steps(c task.Container) []step {
 			changes = []Change{{c.Health.Interval, task.Healthy}}
 		}
 		for _, h := range changes {
-			steps = append(steps, step{h.After, task.Event{Kind: task.ContainerHealth, Container: c.Name, Health: h.Status}})
+			steps = append(steps, deed{h.After, task.Event{Kind: task.ContainerHealth, Container: c.Name, Health: h.Status}})
 		}
 	}
 	if s.Exits || s.OOM {
-		steps = append(steps, step{s.ExitAfter, s.exit(c.Name)})
+		steps = append(steps, deed{s.ExitAfter, s.exit(c.Name)})
 	}
 	return steps
 }
