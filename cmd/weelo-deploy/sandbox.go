@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +22,9 @@ import (
 )
 
 type sandboxFlags struct {
-	listen, seed, account, envFile, state string
-	speed                                 float64
-	unsafe                                bool
+	listen, seed, account, envFile, state, faults string
+	speed                                         float64
+	unsafe                                        bool
 
 	given func(flag string) bool // on the command line
 }
@@ -66,6 +62,7 @@ func (f *sandboxFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.listen, "listen", sandbox.DefaultListen, "loopback `ADDRESS:PORT`; port 0 takes a free one")
 	p.StringVar(&f.seed, "seed", "", "history to begin with, from `FILE`")
+	p.StringVar(&f.faults, "faults", "", "faults to begin with, from `FILE` (YAML or JSON; docs/sandbox.md)")
 	p.StringVar(&f.account, "account", "000000000000", "account `ID` to be")
 	p.StringVar(&f.envFile, "env-file", "", "also write the environment to `FILE`")
 	p.StringVar(&f.state, "state", "", "keep everything in `FOLDER` over restarts")
@@ -143,6 +140,13 @@ func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string)
 			return nil, nil, seedFailure(err)
 		}
 		cfg.Seed = sd
+	}
+	if f.faults != "" {
+		rules, err := seed.LoadFaults(f.faults)
+		if err != nil {
+			return nil, nil, seedFailure(err)
+		}
+		cfg.Faults = rules
 	}
 	server, closing, err := startServer(ctx, cfg)
 	if err != nil {
@@ -245,54 +249,6 @@ func writeAtomically(path, text string) error {
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
-}
-
-func newSandboxFaultCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "fault JSON", Short: "Ask the running sandbox to misbehave", Args: oneArg("JSON", false),
-		Long: `fault adds a rule to the sandbox that AWS_ENDPOINT_URL names. docs/sandbox.md
-lists what rules can do.`,
-		Example: `  weelo-deploy sandbox fault '{"when":"DescribeTasks","times":3,"error":"ThrottlingException"}'`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.begin("sandbox fault")
-			if err != nil {
-				return err
-			}
-			if err := postFault(cmd.Context(), a.getenv("AWS_ENDPOINT_URL"), args[0]); err != nil {
-				return s.refuse(err)
-			}
-			return nil
-		},
-	}
-}
-
-func postFault(ctx context.Context, url, rule string) error {
-	if !strings.HasPrefix(url, "http://127.0.0.1:") {
-		return event.Fail(event.CodeUsage, "AWS_ENDPOINT_URL does not name a sandbox").Hint("export what weelo-deploy sandbox printed")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/_sandbox/faults", bytes.NewReader([]byte(rule)))
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return event.Fail(event.CodeNotFound, "no sandbox answers at "+url).Because(err).Try("weelo-deploy sandbox")
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
-	if err != nil {
-		return fmt.Errorf("read the sandbox's answer: %w", err)
-	}
-	if res.StatusCode >= 300 {
-		var e struct {
-			Message string `json:"error"`
-		}
-		if json.Unmarshal(body, &e) != nil || e.Message == "" {
-			e.Message = strings.TrimSpace(string(body))
-		}
-		return event.Fail(event.CodeUsage, "the sandbox refuses the fault: "+e.Message).Hint("docs/sandbox.md lists what faults can do")
 	}
 	return nil
 }

@@ -191,22 +191,18 @@ func (a *app) serveArguments(f *upFlags) ([]string, error) {
 		}
 	}
 	args = append(args, "--speed", strconv.FormatFloat(f.speed, 'g', -1, 64))
-	if f.state != "" {
-		state, err := filepath.Abs(f.state)
-		if err != nil {
-			return nil, err
-		}
-		args = append(args, "--state", state)
-	}
 	if f.unsafe {
 		args = append(args, "--unsafe-listen")
 	}
-	if f.seed != "" {
-		seed, err := filepath.Abs(f.seed)
+	for _, file := range [][2]string{{"--state", f.state}, {"--seed", f.seed}, {"--faults", f.faults}} {
+		if file[1] == "" {
+			continue
+		}
+		path, err := filepath.Abs(file[1])
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "--seed", seed)
+		args = append(args, file[0], path)
 	}
 	if mode := a.outputMode(); mode != "" {
 		args = append(args, "--output", mode)

@@ -12,9 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
 )
 
 func TestFault_whatATaskCannotPull(t *testing.T) {
+	w := deployed(t)
+	image := w.push(t, "app:v2", "amd64")
 	for kind, want := range map[string]string{
 		"not-found":   "failed to resolve ref",
 		"platform":    "does not contain descriptor matching platform 'linux/amd64'",
@@ -25,8 +29,7 @@ func TestFault_whatATaskCannotPull(t *testing.T) {
 		"unavailable": "503 Service Unavailable",
 	} {
 		t.Run(kind, func(t *testing.T) {
-			w := deployed(t)
-			image := w.push(t, "app:v2", "amd64")
+			defer w.control(t, "DELETE", "/_sandbox/faults", "", nil)
 			w.fault(t, `{"pull":"`+kind+`","repository":"app"}`)
 			if err := w.update(t, image); err != nil {
 				t.Fatal(err)
@@ -151,5 +154,22 @@ func TestFault_aHostDies(t *testing.T) {
 	w.control(t, "GET", "/_sandbox/faults", "", &listed)
 	if listed.Faults[0].Acted != 0 || listed.Faults[1].Acted != 1 {
 		t.Errorf("the faults say %+v", listed.Faults)
+	}
+}
+
+func TestStart_beginsWithFaults(t *testing.T) {
+	rule := func(s string) seed.JSON { return seed.JSON{Raw: []byte(s), Line: 7} }
+	w := start(t, Config{
+		Seed:   &seed.Seed{Faults: []seed.JSON{rule(`{"when":"ListClusters","error":"ClientException","times":1}`)}},
+		Faults: []seed.JSON{rule(`{"pull":"denied"}`)},
+	})
+	_, err := w.ecs.ListClusters(t.Context(), &ecs.ListClustersInput{})
+	wantCode(t, err, "ClientException")
+	if n := len(w.faults.List()); n != 2 {
+		t.Errorf("%d faults, want 2", n)
+	}
+	_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Runtime: scripted.New(), Faults: []seed.JSON{rule(`{"pul":"denied"}`)}})
+	if err == nil || !strings.Contains(err.Error(), `fault of line 7: read fault: json: unknown field "pul"`) {
+		t.Errorf("a fault that is none: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/builds"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
+	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/hooks"
 	"github.com/weelo/weelo-deploy/internal/sandbox/logstore"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
@@ -210,4 +211,23 @@ func resourceTags(tags map[string]string) []types.Tag {
 		list = append(list, types.Tag{Key: new(k), Value: new(tags[k])})
 	}
 	return list
+}
+
+// plantFaults adds the rules to begin with, once what they are about is there. The
+// seed's go with the seed.
+func (s *Server) plantFaults() error {
+	rules := slices.Clone(s.cfg.Faults)
+	if !s.Resumed() {
+		rules = append(rules, s.cfg.Seed.Faults...)
+	}
+	for _, r := range rules {
+		parsed, err := fault.Parse(r.Raw)
+		if err == nil {
+			_, err = s.faults.Add(parsed...)
+		}
+		if err != nil {
+			return fmt.Errorf("fault of line %d: %w", r.Line, err)
+		}
+	}
+	return nil
 }

@@ -89,6 +89,9 @@ type Config struct {
 	// Seed is the past to begin with, nil for none.
 	Seed *seed.Seed
 
+	// Faults are rules to begin with, beside the seed's.
+	Faults []seed.JSON
+
 	// PushImage pushes an image of the local engine to the sandbox's registry.
 	// It is needed when the seed has images "from" the engine.
 	PushImage func(ctx context.Context, p ImagePush) error
@@ -162,13 +165,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // begin lets what is to be there be there: the state's or the seed's.
 func (s *Server) begin(ctx context.Context) error {
+	first := s.plant
 	if s.Resumed() {
-		if err := s.cluster.Resume(ctx); err != nil {
-			return err
-		}
-		return s.state.begin()
+		first = s.cluster.Resume
 	}
-	if err := s.plant(ctx); err != nil {
+	if err := first(ctx); err != nil {
+		return err
+	}
+	if err := s.plantFaults(); err != nil {
 		return err
 	}
 	return s.state.begin()

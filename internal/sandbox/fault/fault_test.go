@@ -375,7 +375,7 @@ func FuzzParseRules(f *testing.F) {
 	f.Add([]byte(`{"when":"A","times":3,"error":"ThrottlingException","delay":"2s"}`))
 	f.Add([]byte(`[{"push":"denied"},{"pull":"denied","repository":"app"}]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		rules, err := parseRules(body)
+		rules, err := Parse(body)
 		if err != nil {
 			return
 		}

@@ -48,7 +48,7 @@ func (s *Set) post(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	rules, err := parseRules(body)
+	rules, err := Parse(body)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
@@ -61,8 +61,9 @@ func (s *Set) post(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, map[string]any{"ids": ids})
 }
 
-// parseRules is strict: a misspelt member would be a fault that never acts.
-func parseRules(body []byte) ([]Rule, error) {
+// Parse reads one rule or a list of them from JSON. It is strict: a misspelt member
+// would be a fault that never acts.
+func Parse(body []byte) ([]Rule, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	var rules []Rule

@@ -54,6 +54,34 @@ func Parse(name string, data []byte) (*Seed, error) {
 	return s, nil
 }
 
+// LoadFaults reads a file of faults: a list of rules, or one rule, as package fault
+// takes them.
+func LoadFaults(path string) ([]JSON, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read faults: %w", err)
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, nil
+	}
+	var root yaml.Node
+	if err := yaml.Load(data, &root); err != nil {
+		return nil, problems(path, err)
+	}
+	if len(root.Content) == 1 && root.Content[0].Kind == yaml.MappingNode {
+		var one JSON
+		if err := yaml.Load(data, &one); err != nil {
+			return nil, problems(path, err)
+		}
+		return []JSON{one}, nil
+	}
+	var rules []JSON
+	if err := yaml.Load(data, &rules); err != nil {
+		return nil, problems(path, err)
+	}
+	return rules, nil
+}
+
 // problems turns the YAML library's errors into ours.
 func problems(file string, err error) error {
 	var many *yaml.LoadErrors

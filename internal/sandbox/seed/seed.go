@@ -41,10 +41,13 @@ type Seed struct {
 	Services             []Service    `yaml:"services"`
 	Alarms               []Alarm      `yaml:"alarms"`
 	Projects             []Project    `yaml:"projects"`
-	Parameters           []Parameter  `yaml:"parameters"`
-	Secrets              []Secret     `yaml:"secrets"`
-	Objects              []Object     `yaml:"objects"`
-	Hooks                []Hook       `yaml:"hooks"`
+	// Faults are rules as package fault takes them. They act once everything else
+	// is there.
+	Faults     []JSON      `yaml:"faults"`
+	Parameters []Parameter `yaml:"parameters"`
+	Secrets    []Secret    `yaml:"secrets"`
+	Objects    []Object    `yaml:"objects"`
+	Hooks      []Hook      `yaml:"hooks"`
 }
 
 // Parameter is a parameter of SSM.

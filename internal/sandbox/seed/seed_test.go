@@ -245,3 +245,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestLoadFaults(t *testing.T) {
+	for text, want := range map[string]int{
+		"task: web\nexit: 139\n":                            1,
+		"- {when: ListTasks, hang: true}\n- pull: denied\n": 2,
+		`[{"pull":"denied"}]`:                               1,
+		"":                                                  0,
+	} {
+		path := filepath.Join(t.TempDir(), "faults.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := LoadFaults(path); err != nil || len(got) != want {
+			t.Errorf("LoadFaults of %q gives %d rules, %v; want %d", text, len(got), err, want)
+		}
+	}
+	if _, err := LoadFaults(filepath.Join(t.TempDir(), "none.yaml")); err == nil {
+		t.Error("a file that is not there is read")
+	}
+}
