@@ -243,27 +243,58 @@ func (l countingListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// cmdRecorder: recorder NAME [outside] — listens on loopback, or on an address of
-// this host that others can reach, and puts HOST:PORT into the variable NAME.
+// cmdRecorder: recorder NAME [outside|everywhere] — listens on loopback, on an
+// address of this host that others can reach, or on all of them and for UDP too, and
+// puts HOST:PORT into the variable NAME (everywhere: 127.0.0.1:PORT into
+// NAME_LOOPBACK as well).
 func cmdRecorder(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "outside" {
-		ts.Fatalf("usage: recorder NAME [outside]")
+	if neg || len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "outside" && args[1] != "everywhere" {
+		ts.Fatalf("usage: recorder NAME [outside|everywhere]")
 	}
-	host := "127.0.0.1"
+	host, bind := "127.0.0.1", "127.0.0.1"
 	if len(args) == 2 {
 		host = outsideAddress(ts)
+		bind = host
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	everywhere := len(args) == 2 && args[1] == "everywhere"
+	if everywhere {
+		bind = "0.0.0.0"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(bind, "0"))
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
 	ts.Check(err)
 	r := &recorder{}
+	if everywhere {
+		r.hearDatagrams(ts, net.JoinHostPort(bind, port))
+		ts.Setenv(args[0]+"_LOOPBACK", net.JoinHostPort("127.0.0.1", port))
+	}
 	server := &http.Server{Handler: r}
 	go server.Serve(countingListener{l, &r.connections})
 	ts.Defer(func() { server.Close() })
-	ts.Setenv(args[0], l.Addr().String())
+	ts.Setenv(args[0], net.JoinHostPort(host, port))
 	w := worldOf(ts)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.recorders[args[0]] = r
+}
+
+// hearDatagrams counts and answers datagrams at an address.
+func (r *recorder) hearDatagrams(ts *testscript.TestScript, address string) {
+	c, err := net.ListenPacket("udp", address)
+	ts.Check(err)
+	ts.Defer(func() { c.Close() })
+	go func() {
+		buffer := make([]byte, 512)
+		for {
+			_, from, err := c.ReadFrom(buffer)
+			if err != nil {
+				return // closed with the script
+			}
+			r.connections.Add(1)
+			_, _ = c.WriteTo([]byte("heard"), from)
+		}
+	}()
 }
 
 // outsideAddress is an IPv4 address of this host that is not loopback; that of
