@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -30,20 +31,49 @@ type api struct {
 func (s *Store) ECR(hostport func() string) *awsjson.Service {
 	a := &api{s, hostport}
 	svc := awsjson.NewService("AmazonEC2ContainerRegistry_V20150921")
+	a.handleRepositories(svc)
+	a.handleImages(svc)
+	return svc
+}
+
+func (a *api) handleRepositories(svc *awsjson.Service) {
 	awsjson.Handle(svc, "CreateRepository", a.createRepository)
 	awsjson.Handle(svc, "DescribeRepositories", a.describeRepositories)
 	awsjson.Handle(svc, "DeleteRepository", a.deleteRepository)
+	awsjson.Handle(svc, "PutImageTagMutability", a.putMutability)
+	awsjson.Handle(svc, "ListTagsForResource", a.listLabels)
+	awsjson.Handle(svc, "TagResource", a.tagResource)
+	awsjson.Handle(svc, "UntagResource", a.untagResource)
+	awsjson.Handle(svc, "GetRepositoryPolicy", a.getRepositoryPolicy)
+	awsjson.Handle(svc, "SetRepositoryPolicy", a.setRepositoryPolicy)
+	awsjson.Handle(svc, "DeleteRepositoryPolicy", a.deleteRepositoryPolicy)
+	awsjson.Handle(svc, "GetLifecyclePolicy", a.getLifecyclePolicy)
+	awsjson.Handle(svc, "PutLifecyclePolicy", a.putLifecyclePolicy)
+	awsjson.Handle(svc, "DeleteLifecyclePolicy", a.deleteLifecyclePolicy)
+	awsjson.Handle(svc, "StartLifecyclePolicyPreview", a.startPreview)
+	awsjson.Handle(svc, "GetLifecyclePolicyPreview", a.getPreview)
+	awsjson.Handle(svc, "PutImageScanningConfiguration", a.putScanning)
+	awsjson.Handle(svc, "BatchGetRepositoryScanningConfiguration", a.batchScanning)
+	awsjson.Handle(svc, "GetRegistryScanningConfiguration", a.registryScanning)
+	awsjson.Handle(svc, "DescribeRegistry", a.describeRegistry)
 	awsjson.Handle(svc, "GetAuthorizationToken", a.authorizationToken)
+}
+
+func (a *api) handleImages(svc *awsjson.Service) {
 	awsjson.Handle(svc, "DescribeImages", a.describeImages)
 	awsjson.Handle(svc, "ListImages", a.listImages)
 	awsjson.Handle(svc, "BatchGetImage", a.batchGetImage)
 	awsjson.Handle(svc, "BatchDeleteImage", a.batchDeleteImage)
 	awsjson.Handle(svc, "PutImage", a.putImage)
-	awsjson.Handle(svc, "GetLifecyclePolicy", a.getLifecyclePolicy)
-	awsjson.Handle(svc, "PutLifecyclePolicy", a.putLifecyclePolicy)
-	awsjson.Handle(svc, "StartLifecyclePolicyPreview", a.startPreview)
-	awsjson.Handle(svc, "GetLifecyclePolicyPreview", a.getPreview)
-	return svc
+	awsjson.Handle(svc, "UpdateImageStorageClass", a.updateStorageClass)
+	awsjson.Handle(svc, "ListImageReferrers", a.listReferrers)
+	awsjson.Handle(svc, "StartImageScan", a.startImageScan)
+	awsjson.Handle(svc, "DescribeImageScanFindings", a.describeFindings)
+	awsjson.Handle(svc, "BatchCheckLayerAvailability", a.checkLayers)
+	awsjson.Handle(svc, "GetDownloadUrlForLayer", a.downloadURL)
+	awsjson.Handle(svc, "InitiateLayerUpload", a.initiateUpload)
+	awsjson.Handle(svc, "UploadLayerPart", a.uploadPart)
+	awsjson.Handle(svc, "CompleteLayerUpload", a.completeUpload)
 }
 
 func (s *Store) arn(repo string) string {
@@ -72,19 +102,20 @@ func (a *api) createRepository(_ context.Context, in *ecr.CreateRepositoryInput)
 		return nil, missingParameter("repositoryName")
 	}
 	r := &repository{Name: *in.RepositoryName, Labels: make(map[string]string)}
-	switch in.ImageTagMutability {
-	case "", types.ImageTagMutabilityMutable:
-	case types.ImageTagMutabilityImmutable:
-		r.Immutable = true
-	default:
-		return nil, invalid("imageTagMutability", "must be MUTABLE or IMMUTABLE here")
+	var err error
+	if r.Mutability, err = newMutability(in.ImageTagMutability, in.ImageTagMutabilityExclusionFilters); err != nil {
+		return nil, err
 	}
-	for _, t := range in.Tags {
-		if t.Key != nil && t.Value != nil {
-			r.Labels[*t.Key] = *t.Value
-		}
+	if err := label(r, in.Tags); err != nil {
+		return nil, err
 	}
-	err := a.s.create(r)
+	if c := in.ImageScanningConfiguration; c != nil {
+		r.ScanOnPush = c.ScanOnPush
+	}
+	if c := in.EncryptionConfiguration; c != nil {
+		r.Encryption, r.KmsKey = c.EncryptionType, deref(c.KmsKey)
+	}
+	err = a.s.create(r)
 	switch {
 	case errors.Is(err, ErrName):
 		return nil, invalid("repositoryName", "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'")
@@ -98,9 +129,9 @@ func (a *api) createRepository(_ context.Context, in *ecr.CreateRepositoryInput)
 }
 
 func (a *api) describe(r *repository) *types.Repository {
-	mutability := types.ImageTagMutabilityMutable
-	if r.Immutable {
-		mutability = types.ImageTagMutabilityImmutable
+	encryption := &types.EncryptionConfiguration{EncryptionType: cmp.Or(r.Encryption, types.EncryptionTypeAes256)}
+	if r.KmsKey != "" {
+		encryption.KmsKey = &r.KmsKey
 	}
 	return &types.Repository{
 		RegistryId:                 &a.s.account,
@@ -108,9 +139,11 @@ func (a *api) describe(r *repository) *types.Repository {
 		RepositoryArn:              new(a.s.arn(r.Name)),
 		RepositoryUri:              new(a.hostport() + "/" + r.Name),
 		CreatedAt:                  &r.CreatedAt,
-		ImageTagMutability:         mutability,
-		ImageScanningConfiguration: &types.ImageScanningConfiguration{},
-		EncryptionConfiguration:    &types.EncryptionConfiguration{EncryptionType: types.EncryptionTypeAes256},
+		ImageTagMutability:         r.Mutability.Mode,
+		ImageScanningConfiguration: &types.ImageScanningConfiguration{ScanOnPush: r.ScanOnPush},
+		EncryptionConfiguration:    encryption,
+
+		ImageTagMutabilityExclusionFilters: r.Mutability.wire(),
 	}
 }
 

@@ -23,6 +23,9 @@ func (a *api) batchDeleteImage(_ context.Context, in *ecr.BatchDeleteImageInput)
 	if err != nil {
 		return nil, err
 	}
+	if err := checkIDs(in.ImageIds); err != nil {
+		return nil, err
+	}
 	out := &ecr.BatchDeleteImageOutput{Failures: []types.ImageFailure{}, ImageIds: []types.ImageIdentifier{}}
 	for _, id := range in.ImageIds {
 		d, f := r.pick(id)
@@ -40,13 +43,23 @@ func (a *api) batchDeleteImage(_ context.Context, in *ecr.BatchDeleteImageInput)
 
 // keptByIndex refuses to delete an entry of an index.
 func (r *repository) keptByIndex(id types.ImageIdentifier, d string) *types.ImageFailure {
-	for index, i := range r.Images {
-		if slices.Contains(i.Children, d) {
-			return failure(id, types.ImageFailureCodeImageReferencedByManifestList,
-				fmt.Sprintf("Requested image referenced by manifest list: [%s]", index))
-		}
+	if indexes := r.indexesOf(d); len(indexes) > 0 {
+		return failure(id, types.ImageFailureCodeImageReferencedByManifestList,
+			fmt.Sprintf("Requested image referenced by manifest list: [%s]", strings.Join(indexes, ", ")))
 	}
 	return nil
+}
+
+// indexesOf are the indexes that have an image as an entry.
+func (r *repository) indexesOf(d string) []string {
+	var out []string
+	for index, i := range r.Images {
+		if slices.Contains(i.Children, d) {
+			out = append(out, index)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // remove deletes one id and returns what was deleted with it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
@@ -61,8 +62,12 @@ func (a *api) describeImages(_ context.Context, in *ecr.DescribeImagesInput) (*e
 		if digests, err = a.named(r, in.ImageIds); err != nil {
 			return nil, err
 		}
-	} else if in.Filter != nil {
-		digests = slices.DeleteFunc(digests, func(d string) bool { return !wanted(in.Filter.TagStatus, len(r.tagsOf(d))) })
+	} else {
+		filter := types.DescribeImagesFilter{}
+		if in.Filter != nil {
+			filter = *in.Filter
+		}
+		digests = slices.DeleteFunc(digests, func(d string) bool { return !a.shows(r, d, filter.TagStatus, filter.ImageStatus) })
 	}
 	shown, next, err := page(digests, func(d string) string { return d }, in.NextToken, in.MaxResults)
 	if err != nil {
@@ -112,6 +117,23 @@ func wanted(status types.TagStatus, tags int) bool {
 	return true
 }
 
+// shows says whether a filter lets an image through. Without a status it lets
+// active ones through only (DescribeImages, ListImages).
+func (a *api) shows(r *repository, d string, tags types.TagStatus, status types.ImageStatusFilter) bool {
+	if status == "" {
+		status = types.ImageStatusFilterActive
+	}
+	is := r.Images[d].status(a.s.now())
+	return wanted(tags, len(r.tagsOf(d))) && (status == types.ImageStatusFilterAny || string(status) == string(is))
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
 func (a *api) detail(r *repository, d string) types.ImageDetail {
 	i := r.Images[d]
 	detail := types.ImageDetail{
@@ -122,7 +144,15 @@ func (a *api) detail(r *repository, d string) types.ImageDetail {
 		ImageSizeInBytes:       &i.Size,
 		ImagePushedAt:          &i.PushedAt,
 		ImageManifestMediaType: &i.MediaType,
-		ImageStatus:            types.ImageStatusActive,
+		ImageStatus:            i.status(a.s.now()),
+		LastRecordedPullTime:   moment(i.PulledAt),
+		LastArchivedAt:         moment(i.ArchivedAt),
+	}
+	if !i.ActiveAt.After(a.s.now()) {
+		detail.LastActivatedAt = moment(i.ActiveAt)
+	}
+	if i.Subject != "" {
+		detail.SubjectManifestDigest = &i.Subject
 	}
 	if i.ArtifactType != "" {
 		detail.ArtifactMediaType = &i.ArtifactType
@@ -137,14 +167,14 @@ func (a *api) listImages(_ context.Context, in *ecr.ListImagesInput) (*ecr.ListI
 	if err != nil {
 		return nil, err
 	}
-	status := types.TagStatusAny
+	filter := types.ListImagesFilter{}
 	if in.Filter != nil {
-		status = in.Filter.TagStatus
+		filter = *in.Filter
 	}
 	var ids []types.ImageIdentifier
 	for _, d := range slices.Sorted(maps.Keys(r.Images)) {
 		tags := r.tagsOf(d)
-		if !wanted(status, len(tags)) {
+		if !a.shows(r, d, filter.TagStatus, filter.ImageStatus) {
 			continue
 		}
 		for _, tag := range tags {
@@ -161,6 +191,9 @@ func (a *api) listImages(_ context.Context, in *ecr.ListImagesInput) (*ecr.ListI
 	return &ecr.ListImagesOutput{ImageIds: append([]types.ImageIdentifier{}, shown...), NextToken: next}, nil
 }
 
+// checkIDs refuses a batch that is empty or too large.
+func checkIDs(ids []types.ImageIdentifier) error { return checkBatch("imageIds", len(ids)) }
+
 func imageKey(id types.ImageIdentifier) string {
 	return deref(id.ImageDigest) + "/" + deref(id.ImageTag)
 }
@@ -172,6 +205,9 @@ func (a *api) batchGetImage(_ context.Context, in *ecr.BatchGetImageInput) (*ecr
 	if err != nil {
 		return nil, err
 	}
+	if err := checkIDs(in.ImageIds); err != nil {
+		return nil, err
+	}
 	out := &ecr.BatchGetImageOutput{Images: []types.Image{}, Failures: []types.ImageFailure{}}
 	for _, id := range in.ImageIds {
 		d, failure := r.pick(id)
@@ -180,10 +216,11 @@ func (a *api) batchGetImage(_ context.Context, in *ecr.BatchGetImageInput) (*ecr
 			continue
 		}
 		data, err := a.s.readSmall(d)
-		if err != nil || r.Images[d].RecordOnly {
+		if err != nil || !a.s.pullable(r.Images[d]) {
 			out.Failures = append(out.Failures, notFound(id))
 			continue
 		}
+		a.s.pulled(r.Images[d])
 		id.ImageDigest = &d
 		out.Images = append(out.Images, a.image(r, id, data))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
@@ -31,10 +32,37 @@ func (a *api) getLifecyclePolicy(_ context.Context, in *ecr.GetLifecyclePolicyIn
 	case r.Lifecycle == "":
 		return nil, a.noPolicy(r)
 	}
-	return &ecr.GetLifecyclePolicyOutput{LifecyclePolicyText: new(r.Lifecycle), RegistryId: &a.s.account, RepositoryName: &r.Name}, nil
+	return &ecr.GetLifecyclePolicyOutput{
+		LifecyclePolicyText: new(r.Lifecycle), RegistryId: &a.s.account, RepositoryName: &r.Name, LastEvaluatedAt: evaluated(r),
+	}, nil
 }
 
-// putLifecyclePolicy keeps a policy. Nothing is ever expired by it.
+func (a *api) deleteLifecyclePolicy(_ context.Context, in *ecr.DeleteLifecyclePolicyInput) (*ecr.DeleteLifecyclePolicyOutput, error) {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	r, err := a.open(in.RepositoryName, in.RegistryId)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Lifecycle == "":
+		return nil, a.noPolicy(r)
+	}
+	was := r.Lifecycle
+	out := &ecr.DeleteLifecyclePolicyOutput{LifecyclePolicyText: &was, RegistryId: &a.s.account, RepositoryName: &r.Name, LastEvaluatedAt: evaluated(r)}
+	r.Lifecycle, r.Evaluated = "", time.Time{}
+	return out, a.s.save()
+}
+
+// evaluated is when a policy was last carried out; nil when it never was.
+func evaluated(r *repository) *time.Time {
+	if r.Evaluated.IsZero() {
+		return nil
+	}
+	return new(r.Evaluated)
+}
+
+// putLifecyclePolicy keeps a policy, which is carried out when [Store.ApplyLifecycle]
+// says so.
 func (a *api) putLifecyclePolicy(_ context.Context, in *ecr.PutLifecyclePolicyInput) (*ecr.PutLifecyclePolicyOutput, error) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
@@ -45,6 +73,7 @@ func (a *api) putLifecyclePolicy(_ context.Context, in *ecr.PutLifecyclePolicyIn
 	if _, err := parsePolicy(deref(in.LifecyclePolicyText)); err != nil {
 		return nil, invalid("LifecyclePolicyText", err.Error())
 	}
+	r.Evaluated = time.Time{}
 	r.Lifecycle = *in.LifecyclePolicyText
 	return &ecr.PutLifecyclePolicyOutput{LifecyclePolicyText: in.LifecyclePolicyText, RegistryId: &a.s.account, RepositoryName: &r.Name}, a.s.save()
 }
@@ -96,8 +125,11 @@ func (a *api) getPreview(_ context.Context, in *ecr.GetLifecyclePolicyPreviewInp
 	if err != nil {
 		return nil, err
 	}
-	expired := p.expired(r, a.s.now())
-	digests := slices.Sorted(maps.Keys(expired))
+	due := p.due(r, a.s.now())
+	digests := slices.Sorted(maps.Keys(due))
+	if in.Filter != nil {
+		digests = slices.DeleteFunc(digests, func(d string) bool { return !wanted(in.Filter.TagStatus, len(r.tagsOf(d))) })
+	}
 	if in.ImageIds != nil {
 		digests = slices.DeleteFunc(digests, func(d string) bool {
 			return !slices.ContainsFunc(in.ImageIds, func(id types.ImageIdentifier) bool { return r.find(id) == d })
@@ -108,12 +140,41 @@ func (a *api) getPreview(_ context.Context, in *ecr.GetLifecyclePolicyPreviewInp
 		return nil, err
 	}
 	for _, d := range shown {
-		out.PreviewResults = append(out.PreviewResults, types.LifecyclePolicyPreviewResult{
-			ImageDigest: &d, ImageTags: r.tagsOf(d), ImagePushedAt: &r.Images[d].PushedAt,
-			AppliedRulePriority: new(int32(expired[d])), Action: &types.LifecyclePolicyRuleAction{Type: types.ImageActionTypeExpire},
-		})
+		out.PreviewResults = append(out.PreviewResults, previewed(r, d, due[d]))
 	}
 	out.Status, out.NextToken = types.LifecyclePolicyPreviewStatusComplete, next
-	out.Summary = &types.LifecyclePolicyPreviewSummary{ExpiringImageTotalCount: new(int32(len(expired)))}
+	out.Summary = summary(due)
 	return out, nil
+}
+
+func previewed(r *repository, d string, rule lifecycleRule) types.LifecyclePolicyPreviewResult {
+	result := types.LifecyclePolicyPreviewResult{
+		ImageDigest: &d, ImageTags: r.tagsOf(d), ImagePushedAt: &r.Images[d].PushedAt, AppliedRulePriority: new(int32(rule.Priority)),
+		Action: &types.LifecyclePolicyRuleAction{Type: types.ImageActionTypeExpire}, StorageClass: types.LifecyclePolicyStorageClassStandard,
+	}
+	if rule.Action.Type == transition {
+		result.Action = &types.LifecyclePolicyRuleAction{Type: types.ImageActionTypeTransition, TargetStorageClass: types.LifecyclePolicyTargetStorageClassArchive}
+	}
+	if rule.Selection.CountType == sinceTransitioned {
+		result.StorageClass = types.LifecyclePolicyStorageClassArchive
+	}
+	return result
+}
+
+func summary(due map[string]lifecycleRule) *types.LifecyclePolicyPreviewSummary {
+	var expiring, moving int32
+	for _, rule := range due {
+		if rule.Action.Type == transition {
+			moving++
+		} else {
+			expiring++
+		}
+	}
+	s := &types.LifecyclePolicyPreviewSummary{ExpiringImageTotalCount: &expiring}
+	if moving > 0 {
+		s.TransitioningImageTotalCounts = []types.TransitioningImageTotalCount{{
+			ImageTotalCount: &moving, TargetStorageClass: types.LifecyclePolicyTargetStorageClassArchive,
+		}}
+	}
+	return s
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cuelabs.dev/go/oci/ociregistry"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -43,6 +44,7 @@ type manifest struct {
 	Config        *ocispec.Descriptor  `json:"config"`
 	Layers        []ocispec.Descriptor `json:"layers"`
 	Manifests     []ocispec.Descriptor `json:"manifests"`
+	Subject       *ocispec.Descriptor  `json:"subject"`
 }
 
 func (m *manifest) isIndex() bool { return m.Config == nil && m.Manifests != nil }
@@ -119,7 +121,7 @@ func (s *Store) put(repo, tag string, data []byte, mediaType string) (string, er
 
 // admits says whether the tag may point at the digest.
 func (r *repository) admits(tag, d string) error {
-	if current, taken := r.Tags[tag]; r.Immutable && tag != "" && taken && current != d {
+	if current, taken := r.Tags[tag]; tag != "" && taken && current != d && r.Mutability.fixed(tag) {
 		return &tagError{tag: tag, repo: r.Name}
 	}
 	return nil
@@ -158,6 +160,9 @@ func newImage(m *manifest, mediaType string, own int) *image {
 	if i.ArtifactType == "" && m.Config != nil {
 		i.ArtifactType = m.Config.MediaType // what DescribeImages gives as artifactMediaType
 	}
+	if m.Subject != nil {
+		i.Subject = string(m.Subject.Digest)
+	}
 	for _, c := range m.Manifests {
 		i.Children = append(i.Children, string(c.Digest))
 	}
@@ -169,7 +174,12 @@ func newImage(m *manifest, mediaType string, own int) *image {
 func (r *repository) add(d string, i *image, s *Store) {
 	i.PushedAt = s.now().UTC()
 	if known := r.Images[d]; known != nil && !known.RecordOnly {
-		i.PushedAt = known.PushedAt
+		i.PushedAt, i.life, i.scan = known.PushedAt, known.life, known.scan
+		if i.status(s.now()) != types.ImageStatusActive {
+			i.restored(s.now().UTC())
+		}
+	} else if r.ScanOnPush && i.Children == nil {
+		s.startScan(i, false)
 	}
 	for _, c := range i.Children {
 		if child := r.Images[c]; child != nil {

@@ -129,11 +129,24 @@ func (b backend) manifest(repo, reference string) (ociregistry.BlobReader, error
 	if err != nil {
 		return nil, err
 	}
+	b.notePull(repo, string(desc.Digest))
 	data, err := b.s.readSmall(string(desc.Digest))
 	if err != nil {
 		return nil, b.s.wire(ErrReference, repo) // deleted since
 	}
 	return blobReader{bytes.NewReader(data), io.NopCloser(nil), desc}, nil
+}
+
+// notePull notes when an image was pulled last.
+func (b backend) notePull(repo, d string) {
+	r, unlock, err := b.repo(repo)
+	if err != nil {
+		return // deleted since
+	}
+	defer unlock()
+	if i := r.Images[d]; i != nil {
+		b.s.pulled(i)
+	}
 }
 
 func (b backend) ResolveManifest(_ context.Context, repo string, d ociregistry.Digest) (ociregistry.Descriptor, error) {
@@ -152,7 +165,7 @@ func (b backend) describe(repo, reference string) (ociregistry.Descriptor, error
 	}
 	defer unlock()
 	d, m := r.lookup(reference)
-	if m == nil || m.RecordOnly {
+	if !b.s.pullable(m) {
 		return ociregistry.Descriptor{}, b.s.wire(ErrReference, repo)
 	}
 	size := b.s.blobSize(d)

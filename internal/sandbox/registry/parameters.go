@@ -22,6 +22,20 @@ func invalid(parameter, reason string) error {
 		"Invalid parameter at '%s' failed to satisfy constraint: '%s'", parameter, reason)}
 }
 
+// maxBatch bounds the items of a batch call.
+const maxBatch = 100
+
+// checkBatch refuses a list that is empty or too long.
+func checkBatch(parameter string, n int) error {
+	switch {
+	case n == 0:
+		return invalid(parameter, "Member must have length greater than or equal to 1")
+	case n > maxBatch:
+		return invalid(parameter, fmt.Sprintf("Member must have length less than or equal to %d", maxBatch))
+	}
+	return nil
+}
+
 func missingParameter(name string) error { return invalid(name, "must not be null") }
 
 // page cuts the items after a token, of which key names each by a unique string

@@ -65,6 +65,7 @@ func (s *Store) walk(r *repository, reference, os, arch string) (Resolved, error
 	if err != nil {
 		return Resolved{}, err
 	}
+	s.pulled(r.Images[d])
 	res := Resolved{Digest: d, Manifest: d}
 	if m.isIndex() {
 		child, err := choose(m.Manifests, os, arch)
@@ -92,7 +93,7 @@ func (s *Store) walk(r *repository, reference, os, arch string) (Resolved, error
 // load reads the manifest of a tag or digest.
 func (s *Store) load(r *repository, reference string) (string, *manifest, error) {
 	d, known := r.lookup(reference)
-	if known == nil || known.RecordOnly {
+	if !s.pullable(known) {
 		return "", nil, fmt.Errorf("%s: %w", reference, ErrReference)
 	}
 	data, err := s.readSmall(d)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 )
 
 // What a reference can fail with. Errors of this package wrap them.
@@ -49,6 +51,9 @@ func WithGate(g Gate) Option { return func(s *Store) { s.gate = gated(g) } }
 // WithClock replaces the clock of push times.
 func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = now } }
 
+// WithSpeed divides the time that the restoring of an archived image takes.
+func WithSpeed(n float64) Option { return func(s *Store) { s.speed = n } }
+
 // Store holds the repositories. Its methods may be called concurrently.
 type Store struct {
 	account, region string
@@ -57,6 +62,7 @@ type Store struct {
 	token           string
 	gate            Gate
 	now             func() time.Time
+	speed           float64
 
 	hold sync.RWMutex // see Hold
 
@@ -69,12 +75,18 @@ type Store struct {
 // repository is one ECR repository. Everything but blobs is kept on disk.
 type repository struct {
 	Name      string            `json:"name"`
-	Immutable bool              `json:"immutable"`
 	CreatedAt time.Time         `json:"createdAt"`
 	Labels    map[string]string `json:"labels"` // the resource's tags
 	Tags      map[string]string `json:"tags"`   // tag → digest
 	Images    map[string]*image `json:"images"` // by digest
 	Lifecycle string            `json:"lifecycle,omitempty"`
+	Evaluated time.Time         `json:"evaluated,omitzero"` // when Lifecycle was last carried out
+
+	Mutability mutability           `json:"mutability"`
+	Policy     string               `json:"policy,omitempty"`
+	ScanOnPush bool                 `json:"scanOnPush,omitempty"`
+	Encryption types.EncryptionType `json:"encryption,omitempty"` // shown, and no more
+	KmsKey     string               `json:"kmsKey,omitempty"`
 
 	// blobs are the layers and configs that clients of this repository can
 	// see: those of its images, and those pushed for an image to come.
@@ -91,7 +103,11 @@ type image struct {
 	PushedAt     time.Time `json:"pushedAt"`
 	Refs         []string  `json:"refs"` // digests of config and layers
 	Children     []string  `json:"children,omitempty"`
+	Subject      string    `json:"subject,omitempty"` // of what is said about another image
 	RecordOnly   bool      `json:"recordOnly,omitempty"`
+
+	life
+	scan
 }
 
 // nameRule is the repositoryName pattern of CreateRepository, without the
@@ -105,7 +121,7 @@ const stateFile = "repositories.json"
 func Open(dir, account, region string, options ...Option) (*Store, error) {
 	s := &Store{
 		account: account, region: region, dir: dir, temporary: dir == "",
-		token: rand.Text(), now: time.Now,
+		token: rand.Text(), now: time.Now, speed: 1,
 		gate:  func(Action, string) error { return nil },
 		repos: make(map[string]*repository), uploads: make(map[string]*upload),
 	}
@@ -176,7 +192,11 @@ func (s *Store) Credentials() (user, password string) { return "AWS", s.token }
 
 // CreateRepository makes a repository. It fails with [ErrExists] and [ErrName].
 func (s *Store) CreateRepository(name string, immutable bool) error {
-	return s.create(&repository{Name: name, Immutable: immutable})
+	mode := types.ImageTagMutabilityMutable
+	if immutable {
+		mode = types.ImageTagMutabilityImmutable
+	}
+	return s.create(&repository{Name: name, Mutability: mutability{Mode: mode}})
 }
 
 func (s *Store) create(r *repository) error {
