@@ -103,12 +103,16 @@ func (s *Server) plantImages(ctx context.Context, now time.Time) (map[string]str
 		if err := s.registry.CreateRepository(r.Name, r.Immutable); err != nil && !errors.Is(err, registry.ErrExists) {
 			return nil, fmt.Errorf("seed: %w", err)
 		}
+		settings := registry.Settings{Immutable: r.Immutable, Except: r.Except, Lifecycle: string(r.Lifecycle.Raw), ScanOnPush: r.ScanOnPush}
+		if err := s.registry.Configure(r.Name, settings); err != nil {
+			return nil, fmt.Errorf("seed: %w", err)
+		}
 		for i, image := range r.Images {
 			digest, err := s.plantImage(ctx, r.Name, image)
-			if err != nil {
-				return nil, fmt.Errorf("seed image %d of %s: %w", i+1, r.Name, err)
+			if err == nil {
+				err = s.writePast(r.Name, digest, image, now)
 			}
-			if err := s.registry.Retag(r.Name, digest, image.Tags, image.PushedAt.Or(now, time.Time{})); err != nil {
+			if err != nil {
 				return nil, fmt.Errorf("seed image %d of %s: %w", i+1, r.Name, err)
 			}
 			if image.Name != "" {
@@ -117,6 +121,24 @@ func (s *Server) plantImages(ctx context.Context, now time.Time) (map[string]str
 		}
 	}
 	return digests, nil
+}
+
+// writePast writes down an image's tags and what happened to it.
+func (s *Server) writePast(repository, digest string, image seed.Image, now time.Time) error {
+	if err := s.registry.Retag(repository, digest, image.Tags, image.PushedAt.Or(now, time.Time{})); err != nil {
+		return err
+	}
+	if err := s.registry.Past(repository, digest, image.PulledAt.Or(now, time.Time{}), image.ArchivedAt.Or(now, time.Time{})); err != nil {
+		return err
+	}
+	if len(image.Findings) == 0 {
+		return nil
+	}
+	findings := make([]registry.Finding, len(image.Findings))
+	for i, f := range image.Findings {
+		findings[i] = registry.Finding(f)
+	}
+	return s.registry.SetFindings(repository, digest, findings)
 }
 
 // plantImage stores one image and returns its digest.

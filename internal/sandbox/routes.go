@@ -29,6 +29,8 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/_sandbox/", control)
 	mux.Handle("/_sandbox/hooks", s.hooks.Handler())
 	mux.HandleFunc("GET /_sandbox/status", s.status)
+	mux.HandleFunc("POST /_sandbox/lifecycle", s.applyLifecycle)
+	mux.HandleFunc("POST /_sandbox/findings", s.setFindings)
 	mux.Handle("/v2/", s.logged(s.registry.Handler()))
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)

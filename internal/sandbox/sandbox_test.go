@@ -90,7 +90,7 @@ func TestServer_unknownOperations(t *testing.T) {
 	ctx := t.Context()
 	_, err := w.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Command: aws.String("sh"), Task: aws.String("t")})
 	wantCode(t, err, "UnknownOperationException")
-	_, err = w.ecr.DescribeRegistry(ctx, &ecr.DescribeRegistryInput{})
+	_, err = w.ecr.DescribePullThroughCacheRules(ctx, &ecr.DescribePullThroughCacheRulesInput{})
 	wantCode(t, err, "UnknownOperationException")
 	_, err = w.logs.StartQuery(ctx, &cloudwatchlogs.StartQueryInput{QueryString: aws.String("q"), StartTime: aws.Int64(1), EndTime: aws.Int64(2)})
 	wantCode(t, err, "UnknownOperationException")

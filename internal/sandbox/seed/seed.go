@@ -103,9 +103,13 @@ type LogGroup struct {
 
 // Repository is an ECR repository.
 type Repository struct {
-	Name      string  `yaml:"name"`
-	Immutable bool    `yaml:"immutable"`
-	Images    []Image `yaml:"images"`
+	Name      string `yaml:"name"`
+	Immutable bool   `yaml:"immutable"`
+	// Except are wildcards of tags for which the opposite of Immutable holds.
+	Except     []string `yaml:"except"`
+	Lifecycle  JSON     `yaml:"lifecycle"` // a policy: {rules: […]}
+	ScanOnPush bool     `yaml:"scanOnPush"`
+	Images     []Image  `yaml:"images"`
 }
 
 // Image is an image of a repository. Exactly one of Digest, From and Builtin
@@ -121,6 +125,18 @@ type Image struct {
 	From     string   `yaml:"from"`
 	Builtin  *Builtin `yaml:"builtin"`
 	PushedAt Age      `yaml:"pushedAt"`
+
+	PulledAt   Age       `yaml:"pulledAt"`   // last; default: never
+	ArchivedAt Age       `yaml:"archivedAt"` // it is in the archive since
+	Findings   []Finding `yaml:"findings"`   // that a scan will find
+}
+
+// Finding is something that a scan of an image finds.
+type Finding struct {
+	Name        string `yaml:"name"`     // CVE-2026-1
+	Severity    string `yaml:"severity"` // CRITICAL, HIGH, MEDIUM, LOW, INFORMATIONAL or UNDEFINED
+	Description string `yaml:"description"`
+	URI         string `yaml:"uri"`
 }
 
 // Programs of a [Builtin] image.
