@@ -245,13 +245,13 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)
 	s.hooks = hooks.New(cfg.Now)
 	s.balancer = balancer.New(balancer.Config{
-		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now, Logger: cfg.Logger,
+		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now, Logger: cfg.Logger, Changed: s.targetsChanged,
 	})
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
 		Alarms: s.alarms, Hooks: s.hooks, Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
-		Traffic: s.balancer,
+		Traffic: s.balancer, Balancer: balance{s.balancer},
 	})
 	s.logs.OnAppend(state.touch)
 	s.faults.Alarms = s.alarms

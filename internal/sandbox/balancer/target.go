@@ -165,6 +165,23 @@ func (g *group) delay() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// TargetType is a target group's type, empty when there is none.
+func (b *Balancer) TargetType(groupARN string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g := b.group(groupARN); g != nil {
+		return g.TargetType
+	}
+	return ""
+}
+
+// Balanced reports whether a load balancer sends a target group traffic.
+func (b *Balancer) Balanced(groupARN string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.balancersOf(groupARN)) > 0
+}
+
 // Target is the health of one target. One that is not there is unused.
 func (b *Balancer) Target(groupARN, id string, port int) (TargetHealth, error) {
 	b.mu.Lock()

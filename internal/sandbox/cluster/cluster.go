@@ -187,6 +187,10 @@ func (c *Cluster) perform(j job) {
 		delete(c.specs, j.Task.ID)
 		c.mu.Unlock()
 		c.cfg.Runtime.Start(spec, c.listener(j))
+	case scheduler.Register:
+		c.enter(j, true)
+	case scheduler.Deregister:
+		c.enter(j, false)
 	case scheduler.Stop:
 		c.mu.Lock()
 		delete(c.specs, j.Task.ID)

@@ -45,6 +45,10 @@ type Config struct {
 	Traffic Traffic
 	Alarms  Alarms
 
+	// Balancer holds the target groups that services are in. With nil, load
+	// balancers of services are stored and shown, and nothing more.
+	Balancer Balancer
+
 	// Isolated makes all tasks those of a rehearsal; see [task.Spec].
 	Isolated bool
 
@@ -129,6 +133,22 @@ type Hooks interface {
 // told to clients as the reason why a deployment is rolled back.
 type Traffic interface {
 	SetWeights(ruleARN string, weights map[string]int) error
+}
+
+// Balancer is what services need of Elastic Load Balancing. It may be called with
+// the cluster's lock, and must not call the cluster meanwhile.
+type Balancer interface {
+	// TargetType is a target group's: ip or instance; empty when there is none.
+	TargetType(group string) string
+	// Balanced reports whether a load balancer sends the target group traffic.
+	Balanced(group string) bool
+	// Register puts a target into a target group; reach says where its ports are
+	// dialled. Deregister begins to drain it. An error's text is told to clients.
+	Register(group, id string, port int, reach map[int]string) error
+	Deregister(group, id string, port int) error
+	// Target says what a target group says of a target (TargetHealthStateEnum),
+	// and why.
+	Target(group, id string, port int) (state, why string)
 }
 
 // Alarms knows the states of CloudWatch alarms: OK, ALARM or INSUFFICIENT_DATA.

@@ -71,7 +71,10 @@ func (c *Cluster) checkCreate(in *ecs.CreateServiceInput) (*definition.Definitio
 	if err != nil {
 		return nil, err
 	}
-	return def, checkPlacement(def, in)
+	if err := checkPlacement(def, in); err != nil {
+		return nil, err
+	}
+	return def, c.checkTargets(def, in)
 }
 
 // maxDesired is the quota of tasks per service.
@@ -192,7 +195,7 @@ func (c *Cluster) addService(cl *clusterRecord, in *ecs.CreateServiceInput, now 
 		cluster: cl, arns: c.arns, name: *in.ServiceName, arn: c.arns.service(cl.name, *in.ServiceName),
 		status: "ACTIVE", created: now, tags: in.Tags, settings: *in,
 		revisions: make(map[string]*revision), byDeploy: make(map[string]*revision),
-		deployments: make(map[string]*deploymentRef),
+		deployments: make(map[string]*deploymentRef), balanced: c.cfg.Balancer != nil,
 	}
 	if in.DeploymentController.Type == types.DeploymentControllerTypeEcs {
 		s.sched = &scheduler.Service{Name: s.name}
@@ -244,6 +247,9 @@ func (s *service) newDeployment(r *revision) *scheduler.Deployment {
 	d := &scheduler.Deployment{
 		ID: newDeploymentID(), Revision: r.arn,
 		Template: template(r.def, r.input.LaunchType, r.input.CapacityProviderStrategy),
+	}
+	if s.balanced {
+		d.Template.Targets = r.targets()
 	}
 	s.byDeploy[d.ID] = r
 	return d

@@ -47,6 +47,9 @@ type service struct {
 	// handed are the weights that were last handed on, by rule.
 	handed map[string]map[string]int
 
+	// balanced says that its tasks are registered in its target groups.
+	balanced bool
+
 	dirty bool
 	next  time.Time // when to step without a fact
 }

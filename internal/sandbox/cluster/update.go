@@ -160,6 +160,9 @@ func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revisio
 	if err := checkPlacement(def, &input); err != nil {
 		return nil, err
 	}
+	if err := c.checkTargets(def, &input); err != nil {
+		return nil, err
+	}
 	return s.newRevision(def, input, c.cfg.Now()), nil
 }
 

@@ -17,6 +17,10 @@ const (
 	Run
 	// Stop: ask the runtime to stop it, and forget what was prepared.
 	Stop
+	// Register and Deregister: put it into its target groups or take it out of
+	// them, then tell Registered or Deregistered.
+	Register
+	Deregister
 )
 
 // An Action is something that the caller of a step must do, in order.
@@ -47,6 +51,9 @@ func (t *Task) advanceOnce(env Env, act func(ActionKind)) bool {
 		act(Run)
 	case t.Live() && t.startFailed != "" && due:
 		t.failStart(t.failedAt, t.startFailed, env.Now)
+	case t.Status == Running && t.Live() && len(t.Targets) > 0 && !t.registered:
+		t.registered = true
+		act(Register)
 	case t.Status == Running && t.HealthySince.IsZero() && t.looksHealthy(env):
 		t.HealthySince = env.Now
 	default:
@@ -58,7 +65,10 @@ func (t *Task) advanceOnce(env Env, act func(ActionKind)) bool {
 // advanceStop moves a task on that is being stopped.
 func (t *Task) advanceStop(env Env, act func(ActionKind)) bool {
 	switch {
-	case t.Status == Deactivating && !env.Now.Before(t.Stopping.Add(env.Pace.Deactivate)):
+	case !t.Live() && t.registered && !t.deregistered:
+		t.deregistered = true
+		act(Deregister)
+	case t.Status == Deactivating && !t.draining() && !env.Now.Before(t.Stopping.Add(env.Pace.Deactivate)):
 		t.Status = Stopping
 	case t.Status >= Stopping && t.launch < launched:
 		if t.launch == prepared {
@@ -84,11 +94,11 @@ func (t *Task) advanceStop(env Env, act func(ActionKind)) bool {
 	return true
 }
 
-// looksHealthy applies ECS's two rules: with a health check, the check;
-// without one, 40 seconds in RUNNING.
+// looksHealthy applies ECS's rules: with health checks, of a container or of
+// target groups, all of these; without any, 40 seconds in RUNNING.
 func (t *Task) looksHealthy(env Env) bool {
-	if t.hasChecks() {
-		return t.Health() == task.Healthy
+	if t.hasChecks() || len(t.Targets) > 0 {
+		return t.servedByAll() && (!t.hasChecks() || t.Health() == task.Healthy)
 	}
 	return t.restored || !env.Now.Before(t.Started.Add(env.Pace.Healthy))
 }
@@ -98,7 +108,7 @@ func (t *Task) wake(env Env) time.Time {
 	switch {
 	case t.Status == Provisioning, t.Status == Deprovisioning, t.Live() && t.startFailed != "":
 		return t.due
-	case t.Status == Running && t.HealthySince.IsZero() && !t.hasChecks():
+	case t.Status == Running && t.HealthySince.IsZero() && !t.hasChecks() && len(t.Targets) == 0:
 		return t.Started.Add(env.Pace.Healthy)
 	case t.Status == Deactivating:
 		return t.Stopping.Add(env.Pace.Deactivate)

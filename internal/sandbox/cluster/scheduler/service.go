@@ -212,7 +212,12 @@ func (s *Service) count(d *Deployment, what func(*Task) bool) int {
 
 // say adds a service event.
 func (s *Service) say(env Env, message string) {
-	s.Events = append(s.Events, Event{ID: env.NewEventID(), At: env.Now, Message: "(service " + s.Name + ") " + message})
+	s.announce(env, "(service "+s.Name+") "+message)
+}
+
+// announce adds a service event that names the service in its own way.
+func (s *Service) announce(env Env, message string) {
+	s.Events = append(s.Events, Event{ID: env.NewEventID(), At: env.Now, Message: message})
 	if n := len(s.Events) - keptEvents; n > 0 {
 		s.Events = slices.Delete(s.Events, 0, n)
 	}

@@ -21,6 +21,13 @@ type behaviour struct {
 	healthy    bool // its health check passes, healthAfter the start
 	healthAt   time.Duration
 	stopTakes  time.Duration
+
+	groups         []string // target groups
+	cannotRegister string   // why they refuse it
+	target         string   // what they say of it, targetAfter its registration
+	targetWhy      string
+	targetAfter    time.Duration
+	drains         time.Duration // the deregistration delay
 }
 
 // sim drives a service with simulated tasks and its own clock.
@@ -83,6 +90,9 @@ func (m *sim) deploy(id string, b behaviour) *ServiceDeployment {
 		Fargate: true, ENI: true,
 		Containers: []ContainerTemplate{{Name: "app", Essential: true, Checked: b.healthy || b.unhealthy}},
 	}}
+	for _, g := range b.groups {
+		d.Template.Targets = append(d.Template.Targets, TargetTemplate{Group: g, Container: "app", Port: 8080})
+	}
 	return m.s.Deploy(d, "sd-"+id, m.at())
 }
 
@@ -160,6 +170,18 @@ func (m *sim) act(a Action) {
 			m.later(b.healthAt, func() {
 				t.Apply(task.Event{Kind: task.ContainerHealth, Container: "app", Health: status}, m.now)
 			})
+		}
+	case Register:
+		for _, g := range t.Targets {
+			t.Registered(g.Group, b.cannotRegister)
+			if b.target != "" {
+				m.later(b.targetAfter, func() { t.TargetHealth(g.Group, b.target, b.targetWhy) })
+			}
+		}
+	case Deregister:
+		for _, g := range t.Targets {
+			t.Deregistered(g.Group, "")
+			m.later(b.drains, func() { t.TargetHealth(g.Group, TargetUnused, "") })
 		}
 	case Stop:
 		m.later(b.stopTakes, func() { m.exit(t, 0) })

@@ -16,6 +16,7 @@ func (s *Service) Step(env Env) ([]Action, time.Time) {
 	s.Tasks = slices.DeleteFunc(s.Tasks, func(t *Task) bool { return t.Expired(env.Now) })
 	s.advanceServiceDeployments(env)
 	acts = s.advanceTasks(env, acts)
+	s.tellTargets(env)
 	s.judge(env)
 	s.checkBreaker(env)
 	s.checkAlarms(env)
@@ -49,6 +50,7 @@ func (s *Service) wake(env Env) time.Time {
 		if t.Live() && !t.Started.IsZero() && t.Health() == task.Unhealthy {
 			earlier(t.Started.Add(s.Grace))
 		}
+		s.wakeTargets(t, earlier)
 	}
 	if p := s.Primary(); p != nil {
 		earlier(p.throttle.until)
@@ -68,6 +70,7 @@ func (s *Service) wake(env Env) time.Time {
 func (s *Service) judge(env Env) {
 	for _, t := range s.Tasks {
 		s.judgeHealth(t, env)
+		s.judgeTargets(t, env)
 		if t.failure != NoFailure && !t.judged {
 			t.judged = true
 			s.judgeFailure(t, env)

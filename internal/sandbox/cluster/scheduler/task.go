@@ -66,6 +66,7 @@ type Template struct {
 	ENI        bool // network mode awsvpc: the task is provisioned first
 	Providers  []Provider
 	Containers []ContainerTemplate
+	Targets    []TargetTemplate
 }
 
 // A ContainerTemplate is one container of a [Template].
@@ -105,6 +106,7 @@ type Task struct {
 	StopCode   string
 	StopReason string
 	Containers []Container
+	Targets    []Target
 
 	Created, PullStarted, PullStopped, Started time.Time
 	Stopping, ExecutionStopped, StoppedAt      time.Time
@@ -112,16 +114,18 @@ type Task struct {
 
 	Version int64 // grows with every change
 
-	launch      launch
-	stopSent    bool
-	restored    bool      // see Deployment.Restored
-	due         time.Time // end of the status, where time ends it
-	failure     Failure   // set once, judged once
-	judged      bool
-	sawRunning  bool   // its reaching RUNNING has been judged
-	sawHealthy  bool   // its becoming healthy has been judged
-	replaced    bool   // its successor has been announced
-	lost        bool   // with its host: nobody knows how its containers ended
+	launch                   launch
+	stopSent                 bool
+	restored                 bool      // see Deployment.Restored
+	due                      time.Time // end of the status, where time ends it
+	failure                  Failure   // set once, judged once
+	judged                   bool
+	sawRunning               bool // its reaching RUNNING has been judged
+	sawHealthy               bool // its becoming healthy has been judged
+	replaced                 bool // its successor has been announced
+	lost                     bool // with its host: nobody knows how its containers ended
+	registered, deregistered bool // the target groups were asked to
+
 	startFailed string // reason, while the pull is still being repeated
 	failedAt    string // container of startFailed
 }
@@ -134,6 +138,9 @@ func NewTask(id, deployment string, tpl Template, env Env) *Task {
 	}
 	for _, c := range tpl.Containers {
 		t.Containers = append(t.Containers, Container{ContainerTemplate: c, Health: task.Unknown})
+	}
+	for _, g := range tpl.Targets {
+		t.Targets = append(t.Targets, Target{TargetTemplate: g})
 	}
 	return t
 }

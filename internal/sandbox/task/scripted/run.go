@@ -13,6 +13,7 @@ import (
 // run is one task being played, by one goroutine.
 type run struct {
 	spec    task.Spec
+	address string   // of the task
 	scripts []Script // of its containers, in their order
 	events  func(task.Event)
 	stop    chan struct{} // closed: stop signal
@@ -32,6 +33,7 @@ type member struct {
 	startedAt time.Time // or restarted
 	firstAt   time.Time
 	exitCode  *int
+	served    *served // nil: nothing
 }
 
 func (t *run) halt() { t.once.Do(func() { close(t.stop) }) }
@@ -153,9 +155,13 @@ func (t *run) startAll() bool {
 func (t *run) start(i int) {
 	c, m := t.spec.Containers[i], t.members[t.spec.Containers[i].Name]
 	m.started, m.startedAt, m.firstAt = true, time.Now(), time.Now()
+	ports := c.Ports
+	if h := t.scripts[i].Serve; h != nil {
+		m.served, ports = serve(ports, h)
+	}
 	t.send(task.Event{
 		Kind: task.ContainerStarted, Container: c.Name, RuntimeID: t.spec.ID + "-" + c.Name,
-		Address: "127.0.0.1", Ports: c.Ports,
+		Address: t.address, Ports: ports,
 	})
 	t.plan(i)
 	if c.StartTimeout > 0 { // look again when it is over
@@ -252,6 +258,9 @@ func (t *run) restart(e task.Event, m *member) bool {
 func (t *run) exit(e task.Event) {
 	m := t.members[e.Container]
 	m.exited, m.exitCode = true, e.ExitCode
+	if m.served != nil {
+		m.served.close()
+	}
 	t.send(e)
 }
 

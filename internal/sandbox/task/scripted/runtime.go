@@ -2,6 +2,7 @@ package scripted
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -103,7 +104,7 @@ func (r *Runtime) Start(spec task.Spec, events func(task.Event)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := &run{
-		spec: spec, events: events,
+		spec: spec, events: events, address: address(len(r.started)),
 		stop: make(chan struct{}), kill: r.kill, ended: make(chan struct{}), orders: make(chan task.Event),
 	}
 	for _, c := range spec.Containers {
@@ -164,5 +165,8 @@ func (r *Runtime) Close(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 }
+
+// address is the private address of the n-th task.
+func address(n int) string { return fmt.Sprintf("10.0.%d.%d", n/250%250, n%250+1) }
 
 func itoa(n int) string { return strconv.Itoa(n) }

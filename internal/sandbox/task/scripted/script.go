@@ -1,6 +1,7 @@
 package scripted
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,7 +30,12 @@ type Script struct {
 	// Health are the changes of a container that has a health check; nil is
 	// healthy after one interval.
 	Health []Change
-	Lines  []Line
+
+	// Serve answers HTTP at the container's ports, which are then bound on
+	// loopback, as long as it runs.
+	Serve http.Handler
+
+	Lines []Line
 }
 
 // A Change is a health status that a container takes on.

@@ -3,6 +3,8 @@ package scripted
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -158,4 +160,32 @@ func TestRuntime_Close_kills(t *testing.T) {
 		}
 		late.want(t, "0 pull started", "0 ended")
 	})
+}
+
+func TestAContainerCanServeHTTPAsLongAsItRuns(t *testing.T) {
+	r := New()
+	r.Set("web", Script{Serve: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })})
+	started, ended := make(chan task.Event, 1), make(chan struct{})
+	r.Start(task.Spec{ID: "t", Containers: []task.Container{{Name: "app", Image: "host/web:1", StopTimeout: time.Second, Ports: []task.Port{{ContainerPort: 8080}}}}}, func(e task.Event) {
+		switch e.Kind {
+		case task.ContainerStarted:
+			started <- e
+		case task.Ended:
+			close(ended)
+		}
+	})
+	at := (<-started).Ports[0]
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	url := fmt.Sprintf("http://%s:%d", at.HostIP, at.HostPort)
+	resp, err := client.Get(url)
+	if err != nil || resp.StatusCode != 200 || at.ContainerPort != 8080 {
+		t.Fatalf("GET %s: %v, %v", url, resp, err)
+	}
+	resp.Body.Close()
+	r.Stop("t")
+	<-ended
+	if resp, err := client.Get(url); err == nil {
+		resp.Body.Close()
+		t.Error("it answers after its end")
+	}
 }
