@@ -238,7 +238,11 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		alarms:  alarms.New(cfg.Account, cfg.Region, cfg.Now),
 		objects: objects.New(cfg.Region, state.path("objects")), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
-	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate))
+	options := []registry.Option{registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate)}
+	if state != nil {
+		options = append(options, registry.Durable())
+	}
+	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, options...)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
