@@ -50,6 +50,9 @@ require (
 
 require (
 	github.com/x448/float16 v0.8.4 // indirect
+	github.com/chromedp/cdproto v0.159.0 // indirect
+	github.com/chromedp/chromedp v0.23.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	maragu.dev/gomponents v1.2.0 // indirect
 )
 
