@@ -65,7 +65,7 @@ func (h hand) refusePulls(p page.Press) error {
 	h.cluster.Inspect(p.Cluster, p.Name, func(i cluster.Inspection) {
 		for _, r := range i.Revisions {
 			for _, image := range r.ContainerImages {
-				repository, _, own := resolver{h.registry, h.Registry, nil}.split(str(image.Image))
+				repository, _, own := h.images().split(str(image.Image))
 				if own && !seen[repository] {
 					seen[repository] = true
 					rules = append(rules, fault.Rule{Pull: "not-found", Repository: repository})

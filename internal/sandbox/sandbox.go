@@ -12,6 +12,7 @@
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/hooks              what Lambda functions answer, see package hooks
 //	/_sandbox/status             what this is, for people and scripts
+//	GET / and /_sandbox/events   what goes on in it, for a browser; see package page
 //
 // The packages below do the work: awsjson speaks the protocol, registry, logstore
 // and cluster hold the services, fault breaks them on request, seed reads the

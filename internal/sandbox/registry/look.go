@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Summary is a repository at a glance.
 type Summary struct {
 	Name      string
-	Immutable bool
+	Immutable bool // tags are, some or all
 	Images    []ImageSummary // the latest push first
 }
 
@@ -38,7 +39,7 @@ func (r *repository) glance() Summary {
 	for _, tag := range slices.Sorted(maps.Keys(r.Tags)) {
 		tags[r.Tags[tag]] = append(tags[r.Tags[tag]], tag)
 	}
-	g := Summary{Name: r.Name, Immutable: r.Immutable}
+	g := Summary{Name: r.Name, Immutable: strings.HasPrefix(string(r.Mutability.Mode), "IMMUTABLE")}
 	for d, i := range r.Images {
 		g.Images = append(g.Images, ImageSummary{Digest: d, Tags: tags[d], Size: i.Size, Pushed: i.PushedAt})
 	}
