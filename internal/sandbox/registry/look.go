@@ -11,7 +11,7 @@ import (
 // Summary is a repository at a glance.
 type Summary struct {
 	Name      string
-	Immutable bool // tags are, some or all
+	Immutable bool           // tags are, some or all
 	Images    []ImageSummary // the latest push first
 }
 
