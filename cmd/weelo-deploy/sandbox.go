@@ -24,6 +24,7 @@ import (
 type sandboxFlags struct {
 	listen, seed, account, envFile, state, faults string
 	speed                                         float64
+	throttle                                      bool
 	unsafe                                        bool
 
 	given func(flag string) bool // on the command line
@@ -68,6 +69,7 @@ func (f *sandboxFlags) add(cmd *cobra.Command) {
 	p.StringVar(&f.state, "state", "", "keep everything in `FOLDER` over restarts")
 	p.BoolVar(&f.unsafe, "unsafe-listen", false, "let --listen be an address that other machines reach: everybody there can start containers on this one, without a password")
 	p.Float64Var(&f.speed, "speed", 20, "divide AWS's waiting times by `N`")
+	p.BoolVar(&f.throttle, "throttle", false, "refuse calls that come faster than AWS takes them")
 }
 
 func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
@@ -87,19 +89,10 @@ func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
 		return s.refuse(err)
 	}
 	fmt.Fprintf(a.stderr, "sandbox: listening on %s, speed %g; Ctrl-C ends it and cleans up\n", server.URL(), f.speed)
-	a.tellPage(server.URL())
 	<-ctx.Done()
 	fmt.Fprintln(a.stderr, "sandbox: cleaning up")
 	return nil
 }
-
-// tellPage says where people see what goes on in a sandbox.
-func (a *app) tellPage(url string) {
-	fmt.Fprintf(a.stderr, "sandbox: its page is %s\n", sandboxPage(url))
-}
-
-// sandboxPage is the address of the page of a sandbox.
-func sandboxPage(url string) string { return url + "/" }
 
 // forgetEnvironment removes the file of the last sandbox, which who waits for this
 // one's must not read.
@@ -138,7 +131,7 @@ func (a *app) closeSandbox(closing func() error) {
 // startSandbox opens the engine and starts a server on it. closing ends both and
 // leaves nothing behind. command is what would start another.
 func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string) (*sandbox.Server, func() error, error) {
-	cfg := sandbox.Config{Listen: f.listen, UnsafeListen: f.unsafe, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed}
+	cfg := sandbox.Config{Listen: f.listen, UnsafeListen: f.unsafe, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed, Throttle: f.throttle}
 	a.keepState(&cfg, f)
 	if f.speed <= 0 {
 		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("--speed is a number above zero, not %g", f.speed))
@@ -332,6 +325,6 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	}
 	set.BeforeTasks = rehearsalBefore(set.BeforeTasks, env)
 	set.Repository, set.Environment, set.Secrets, set.Rehearsal = name, env, nil, true
-	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached. Its page while it lasts: " + sandboxPage(server.URL())})
+	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached"})
 	return release.New(set, clients, s.out, s.app.now), func() { s.app.closeSandbox(closing) }, nil
 }

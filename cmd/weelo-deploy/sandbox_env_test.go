@@ -35,11 +35,11 @@ func TestServeArguments_carryWhatUpWasTold(t *testing.T) {
 	}
 	a := &app{getenv: func(string) string { return "" }}
 	a.flags.region, a.flags.json = "ap-south-1", true
-	got, err := a.serveArguments(&upFlags{name: "two", sandboxFlags: sandboxFlags{listen: "127.0.0.1:0", account: "318774499084", speed: 12.5, seed: "s.yaml", faults: seed}})
+	got, err := a.serveArguments(&upFlags{name: "two", sandboxFlags: sandboxFlags{listen: "127.0.0.1:0", account: "318774499084", speed: 12.5, throttle: true, seed: "s.yaml", faults: seed}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "sandbox serve --name two --listen 127.0.0.1:0 --account 318774499084 --region ap-south-1 --speed 12.5 --seed " + seed + " --faults " + seed + " --output json"
+	want := "sandbox serve --name two --listen 127.0.0.1:0 --account 318774499084 --region ap-south-1 --speed 12.5 --throttle --seed " + seed + " --faults " + seed + " --output json"
 	if d := cmp.Diff(want, strings.Join(got, " ")); d != "" {
 		t.Error(d)
 	}

@@ -25,7 +25,6 @@ type sandboxReport struct {
 	Name    string    `json:"name"`
 	State   string    `json:"state"`
 	URL     string    `json:"url,omitempty"`
-	Page    string    `json:"page,omitempty"`
 	Account string    `json:"account,omitempty"`
 	Region  string    `json:"region,omitempty"`
 	Speed   float64   `json:"speed,omitempty"`
@@ -68,12 +67,8 @@ func (s *session) sandboxStatus(ctx context.Context, name string) error {
 	}
 	rep := sandboxesReport{Sandboxes: []sandboxReport{}}
 	for _, b := range found {
-		r := sandboxReport{b.Name, string(b.State), b.URL, "", b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log}
-		switch {
-		case b.State != background.Running:
-		case answers(ctx, b.URL):
-			r.Page = sandboxPage(b.URL)
-		default:
+		r := sandboxReport{b.Name, string(b.State), b.URL, b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log}
+		if b.State == background.Running && !answers(ctx, b.URL) {
 			r.State = "silent"
 		}
 		rep.Sandboxes = append(rep.Sandboxes, r)

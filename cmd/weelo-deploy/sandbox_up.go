@@ -114,7 +114,6 @@ func (a *app) sandboxUp(ctx context.Context, f *upFlags) error {
 		return s.refuse(err)
 	}
 	fmt.Fprintf(a.stderr, "sandbox %s: %s on %s, process %d; weelo-deploy sandbox down%s ends it and cleans up\n", b.Name, how, b.URL, b.PID, nameArgument(b.Name))
-	a.tellPage(b.URL)
 	return nil
 }
 
@@ -194,6 +193,9 @@ func (a *app) serveArguments(f *upFlags) ([]string, error) {
 	args = append(args, "--speed", strconv.FormatFloat(f.speed, 'g', -1, 64))
 	if f.unsafe {
 		args = append(args, "--unsafe-listen")
+	}
+	if f.throttle {
+		args = append(args, "--throttle")
 	}
 	for _, file := range [][2]string{{"--state", f.state}, {"--seed", f.seed}, {"--faults", f.faults}} {
 		if file[1] == "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/sandbox/throttle"
 )
 
 // crowd are many services of one cluster, each a fakeECS whose ids get the
@@ -24,6 +25,9 @@ type crowd struct {
 	services []*fakeECS
 	calls    []time.Duration
 	merged   map[string]int // most items of a call
+
+	limits  *throttle.Limits // when they count, AWS's buckets
+	refused []string         // calls that came too fast for them
 }
 
 func newCrowd(n int) *crowd {
@@ -41,6 +45,9 @@ func (c *crowd) note(op string, items int) {
 	defer c.mu.Unlock()
 	c.calls = append(c.calls, time.Since(c.began))
 	c.merged[op] = max(c.merged[op], items)
+	if c.limits != nil && !c.limits.Allow("ecs", op) {
+		c.refused = append(c.refused, op)
+	}
 }
 
 // owner gives the service that an id or name belongs to.
@@ -216,6 +223,24 @@ func TestShared_aHundredServices(t *testing.T) {
 			t.Errorf("most items of a call: %v, want calls that carry many", c.merged)
 		}
 		t.Logf("%d calls in %s; the most items of a call: %v", len(c.calls), slices.Max(c.calls), c.merged)
+	})
+}
+
+// TestShared_twentyServicesStayInAWSsBuckets holds what twenty watchers of one client
+// call, a long way into a deployment that does not end, against AWS's token buckets.
+func TestShared_twentyServicesStayInAWSsBuckets(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCrowd(20)
+		c.limits = throttle.New("ap-south-1")
+		for _, f := range c.services {
+			f.serve(4 * time.Minute)
+		}
+		for _, w := range c.watchAll(t, Policy{Bake: time.Minute}) {
+			w.want(t, Serving, "")
+		}
+		if len(c.refused) > 0 {
+			t.Errorf("%d of %d calls came too fast: %v", len(c.refused), len(c.calls), c.refused)
+		}
 	})
 }
 

@@ -12,7 +12,6 @@
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/hooks              what Lambda functions answer, see package hooks
 //	/_sandbox/status             what this is, for people and scripts
-//	GET / and /_sandbox/events   what goes on in it, for a browser; see package page
 //
 // The packages below do the work: awsjson speaks the protocol, registry, logstore
 // and cluster hold the services, fault breaks them on request, seed reads the
@@ -50,6 +49,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox/secrets"
 	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task"
+	"github.com/weelo/weelo-deploy/internal/sandbox/throttle"
 )
 
 // Defaults of [Config].
@@ -101,6 +101,10 @@ type Config struct {
 	// [cluster.Config]. The seed's breakerCountsCrashes goes first.
 	Isolated              bool
 	BreakerIgnoresCrashes bool
+
+	// Throttle refuses calls that come faster than AWS takes them; see package
+	// throttle. The seed may ask for it too.
+	Throttle bool
 
 	Now    func() time.Time // clock of all timestamps; nil is time.Now
 	Logger *slog.Logger     // of what goes wrong inside; nil: nowhere
@@ -201,6 +205,7 @@ func (c Config) withDefaults() Config {
 	if c.Seed == nil {
 		c.Seed = new(seed.Seed)
 	}
+	c.Throttle = c.Throttle || c.Seed.Throttle
 	if counts := c.Seed.BreakerCountsCrashes; counts != nil {
 		c.BreakerIgnoresCrashes = !*counts
 	}
@@ -239,11 +244,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		alarms:  alarms.New(cfg.Account, cfg.Region, cfg.Now),
 		objects: objects.New(cfg.Region, state.path("objects")), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
-	options := []registry.Option{registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate)}
-	if state != nil {
-		options = append(options, registry.Durable())
-	}
-	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, options...)
+	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate))
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
@@ -282,7 +283,11 @@ func (s *Server) mount() {
 	s.api.Add("ssm", s.secrets.SSM())
 	s.api.Add("secretsmanager", s.secrets.SecretsManager())
 	s.cloudwatch = s.alarms.API(s.api.Do)
-	s.api.Intercept = s.calls.Intercept(s.faults.Intercept)
+	do := awsjson.Interceptor(s.faults.Intercept)
+	if s.cfg.Throttle {
+		do = throttle.New(s.cfg.Region).Intercept(do)
+	}
+	s.api.Intercept = s.calls.Intercept(do)
 	s.query = &awsquery.Mux{
 		Do:     s.api.Do,
 		Others: map[string]func(context.Context, string, []byte) awsjson.Answer{alarms.QueryVersion: s.cloudwatch.Query},

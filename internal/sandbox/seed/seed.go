@@ -34,6 +34,7 @@ type Seed struct {
 	// BreakerCountsCrashes says whether a crash after RUNNING counts for the
 	// circuit breaker. Nil means yes, as observed; false is as AWS documents it.
 	BreakerCountsCrashes *bool        `yaml:"breakerCountsCrashes"`
+	Throttle             bool         `yaml:"throttle"` // refuse calls that come faster than AWS takes them
 	Clusters             []Cluster    `yaml:"clusters"`
 	Repositories         []Repository `yaml:"repositories"`
 	LogGroups            []LogGroup   `yaml:"logGroups"`

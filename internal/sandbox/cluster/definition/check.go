@@ -44,9 +44,6 @@ func check(d *Definition, size int) error {
 	if err := checkContainers(d.Task); err != nil {
 		return err
 	}
-	if err := checkVolumes(d.Task); err != nil {
-		return err
-	}
 	if slices.Contains(d.Task.RequiresCompatibilities, types.CompatibilityFargate) {
 		return checkFargate(d.Task)
 	}
@@ -96,7 +93,7 @@ func checkContainer(t types.TaskDefinition, c types.ContainerDefinition) error {
 	case c.StopTimeout != nil && *c.StopTimeout < 0:
 		return refuse("Invalid setting for container '%s'. 'stopTimeout' must not be negative.", *c.Name)
 	}
-	return checkRestart(c)
+	return nil
 }
 
 func validCheck(command []string) bool {
@@ -118,14 +115,11 @@ func checkFargate(t types.TaskDefinition) error {
 		return refuse("No Fargate configuration exists for given values: %d CPU, %d memory. See the Amazon ECS documentation for the valid values.", cpu, memory)
 	}
 	for _, c := range t.ContainerDefinitions {
-		switch {
-		case c.StopTimeout != nil && *c.StopTimeout > 120:
+		if c.StopTimeout != nil && *c.StopTimeout > 120 {
 			return refuse("Invalid setting for container '%s'. 'stopTimeout' must be at most 120 seconds on Fargate.", *c.Name)
-		case c.Privileged != nil && *c.Privileged:
-			return refuse("Fargate compatible task definitions do not support privileged")
 		}
 	}
-	return checkFargateVolumes(t)
+	return nil
 }
 
 // fargateSize knows the task sizes of Fargate on Linux: for each CPU value the

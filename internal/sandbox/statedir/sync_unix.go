@@ -1,14 +1,14 @@
 //go:build unix
 
-package durable
+package statedir
 
 import (
 	"errors"
 	"os"
 )
 
-// SyncDir flushes the names in a folder to the disk.
-func SyncDir(dir string) error {
+// syncDir flushes the names in a folder.
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -1,4 +1,0 @@
-package durable
-
-// SyncDir does nothing: Windows has no handle of a folder that can be flushed.
-func SyncDir(string) error { return nil }
