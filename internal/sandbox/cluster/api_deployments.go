@@ -210,6 +210,8 @@ func (s *service) viewRevision(r *revision) types.ServiceRevision {
 		ServiceConnectConfiguration: r.input.ServiceConnectConfiguration,
 		VolumeConfigurations:        r.input.VolumeConfigurations,
 		VpcLatticeConfigurations:    r.input.VpcLatticeConfigurations,
+		GatewayConnectors:           r.input.GatewayConnectors,
+		Monitoring:                  r.input.Monitoring,
 		ContainerImages:             []types.ContainerImage{},
 	}
 	v.PlatformVersion, v.PlatformFamily = platformOf(r)

@@ -77,8 +77,10 @@ func TestAPI_what_is_missing(t *testing.T) {
 		wantError(t, err, "ClientException", "TaskDefinition not found.")
 		_, err = w.ecs.ListTagsForResource(ctx, &ecs.ListTagsForResourceInput{ResourceArn: aws.String("arn:aws:ecs:us-east-1:000000000000:service/prod/no")})
 		wantError(t, err, "ServiceNotFoundException", "")
-		_, err = w.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Command: no, Task: no, Interactive: true})
-		wantError(t, err, "UnknownOperationException", "ExecuteCommand")
+		_, err = w.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Cluster: prod, Command: no, Task: no, Interactive: true})
+		wantError(t, err, "InvalidParameterException", "The referenced task was not found.")
+		_, err = w.ecs.DescribeTaskSets(ctx, &ecs.DescribeTaskSetsInput{Cluster: prod, Service: no})
+		wantError(t, err, "UnknownOperationException", "DescribeTaskSets")
 	})
 }
 

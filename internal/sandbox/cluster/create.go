@@ -16,9 +16,15 @@ func (c *Cluster) createService(_ context.Context, in *ecs.CreateServiceInput) (
 	if err != nil {
 		return nil, err
 	}
+	if !serviceTokenForm.MatchString(deref(in.ClientToken)) {
+		return nil, invalid("clientToken must have at most 36 characters in the range of 33-126.")
+	}
 	if old := cl.services[deref(in.ServiceName)]; old != nil && old.status != "INACTIVE" {
 		if deref(in.ClientToken) != "" && deref(in.ClientToken) == deref(old.settings.ClientToken) {
 			return &ecs.CreateServiceOutput{Service: ptr(c.view(old, true))}, nil
+		}
+		if old.status == "DRAINING" {
+			return nil, invalid("Unable to Start a service that is still Draining.")
 		}
 		return nil, invalid("Creation of service was not idempotent.")
 	}
@@ -46,6 +52,9 @@ func (c *Cluster) checkCreate(in *ecs.CreateServiceInput) (*definition.Definitio
 		return nil, err
 	}
 	setDefaults(in)
+	if in.SchedulingStrategy == types.SchedulingStrategyDaemon && onFargate(in.LaunchType, in.CapacityProviderStrategy) {
+		return nil, invalid("The scheduling strategy DAEMON is not supported on Fargate.")
+	}
 	if in.SchedulingStrategy == types.SchedulingStrategyReplica && in.DesiredCount == nil {
 		return nil, invalid("Desired count is required when the scheduling strategy is REPLICA.")
 	}
@@ -209,6 +218,7 @@ func (c *Cluster) addService(cl *clusterRecord, in *ecs.CreateServiceInput, now 
 func (s *service) configure() {
 	cfg := s.settings.DeploymentConfiguration
 	s.sched.Desired = int(deref(s.settings.DesiredCount))
+	s.sched.Exec = s.settings.EnableExecuteCommand
 	s.sched.Grace = time.Duration(deref(s.settings.HealthCheckGracePeriodSeconds)) * time.Second
 	s.sched.Limits = scheduler.Limits{
 		MinimumHealthyPercent: int(*cfg.MinimumHealthyPercent), MaximumPercent: int(*cfg.MaximumPercent),

@@ -34,6 +34,8 @@ func (c *Cluster) operations() *awsjson.Service {
 	handle(c, s, "DescribeTasks", c.describeTasks)
 	handle(c, s, "StopTask", c.stopTask)
 	handle(c, s, "RunTask", c.runTask)
+	handle(c, s, "StartTask", c.startTask)
+	handle(c, s, "ExecuteCommand", c.executeCommand)
 
 	handle(c, s, "ListServiceDeployments", c.listServiceDeployments)
 	handle(c, s, "DescribeServiceDeployments", c.describeServiceDeployments)

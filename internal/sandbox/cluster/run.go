@@ -65,6 +65,7 @@ func (c *Cluster) addLoose(cl *clusterRecord, def *definition.Definition, in *ec
 			clientToken: deref(in.ClientToken), request: request, overrides: in.Overrides, tags: tags,
 		}
 		t.sched = scheduler.NewTask(newTaskID(), "", tpl, c.env())
+		t.sched.Exec = in.EnableExecuteCommand
 		t.sched.Provider = scheduler.NextProvider(tpl.Providers, placed)
 		placed[t.sched.Provider]++
 		cl.loose[t.sched.ID] = t

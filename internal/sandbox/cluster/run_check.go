@@ -26,6 +26,8 @@ const (
 var (
 	startedByForm   = form.New(`^[A-Za-z0-9/_-]{0,128}$`)
 	clientTokenForm = form.New(`^[!-~]{0,64}$`)
+	// CreateService's is shorter.
+	serviceTokenForm = form.New(`^[!-~]{0,36}$`)
 )
 
 // checkRun refuses what RunTask refuses without looking at the task definition.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 
@@ -28,7 +29,7 @@ func (c *Cluster) updateService(_ context.Context, in *ecs.UpdateServiceInput) (
 	if err := checkCount(settings.DesiredCount); err != nil {
 		return nil, err
 	}
-	r, err := c.nextRevision(s, in)
+	r, err := c.nextRevision(s, in, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +87,7 @@ func mergeSettings(old ecs.CreateServiceInput, in *ecs.UpdateServiceInput) ecs.C
 	if in.EnableECSManagedTags != nil {
 		s.EnableECSManagedTags = *in.EnableECSManagedTags
 	}
+	overlist(&s.CapacityProviderStrategy, in.CapacityProviderStrategy)
 	if in.EnableExecuteCommand != nil {
 		s.EnableExecuteCommand = *in.EnableExecuteCommand
 	}
@@ -130,7 +132,7 @@ func overwrite[T any](p **T, v *T) {
 // nextRevision is the service revision that an update asks for, or nil when it
 // asks for no deployment: one begins when something that a revision holds
 // changes, or by force.
-func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revision, error) {
+func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput, settings ecs.CreateServiceInput) (*revision, error) {
 	if s.sched == nil {
 		return nil, nil
 	}
@@ -149,11 +151,10 @@ func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revisio
 	overlist(&input.ServiceRegistries, in.ServiceRegistries)
 	overlist(&input.VolumeConfigurations, in.VolumeConfigurations)
 	overlist(&input.VpcLatticeConfigurations, in.VpcLatticeConfigurations)
+	overlist(&input.GatewayConnectors, in.GatewayConnectors)
+	overwrite(&input.Monitoring, in.Monitoring)
 	changed := def != now.def || !reflect.DeepEqual(input, now.input)
-	if in.CapacityProviderStrategy != nil { // takes effect with the next deployment
-		input.CapacityProviderStrategy = in.CapacityProviderStrategy
-		input.LaunchType = ""
-	}
+	input.LaunchType, input.CapacityProviderStrategy = launch(settings)
 	if !changed && !in.ForceNewDeployment {
 		return nil, nil
 	}
@@ -164,6 +165,16 @@ func (c *Cluster) nextRevision(s *service, in *ecs.UpdateServiceInput) (*revisio
 		return nil, err
 	}
 	return s.newRevision(def, input, c.cfg.Now()), nil
+}
+
+// launch is where the next deployment of a service runs: a capacity provider
+// strategy, which takes effect with the next deployment, goes before the launch
+// type that the service was made with. An empty one leads back to that.
+func launch(settings ecs.CreateServiceInput) (types.LaunchType, []types.CapacityProviderStrategyItem) {
+	if len(settings.CapacityProviderStrategy) > 0 {
+		return "", settings.CapacityProviderStrategy
+	}
+	return cmp.Or(settings.LaunchType, types.LaunchTypeEc2), nil
 }
 
 // wantedDefinition is the task definition that the update asks for. One that

@@ -32,8 +32,8 @@ func (c *Cluster) view(s *service, tags bool) types.Service {
 		ServiceRegistries:             []types.ServiceRegistry{},
 	}
 	if r != nil {
-		v.TaskDefinition, v.LaunchType = &r.def.ARN, r.input.LaunchType
-		v.CapacityProviderStrategy = r.input.CapacityProviderStrategy
+		v.TaskDefinition = &r.def.ARN
+		v.LaunchType, v.CapacityProviderStrategy = launch(*in)
 		v.NetworkConfiguration = r.input.NetworkConfiguration
 		v.LoadBalancers = orEmpty(r.input.LoadBalancers)
 		v.ServiceRegistries = orEmpty(r.input.ServiceRegistries)

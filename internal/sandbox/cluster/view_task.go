@@ -104,7 +104,7 @@ func (c *Cluster) viewTask(t taskRef, tags bool) types.Task {
 		Attachments: c.attachments(t), Attributes: architecture(def),
 		//lint:ignore SA1019 ECS still answers with the empty list
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{}, InferenceAcceleratorOverrides: []types.InferenceAcceleratorOverride{}},
-		Version:   s.Version,
+		Version:   s.Version, EnableExecuteCommand: s.Exec,
 	}
 	if s.Provider != "" {
 		v.CapacityProviderName = &s.Provider

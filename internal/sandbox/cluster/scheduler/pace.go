@@ -12,6 +12,7 @@ type Pace struct {
 	Deprovision time.Duration // DEPROVISIONING: the network interface is detached
 	Healthy     time.Duration // RUNNING without a health check counts as healthy after that
 	CrashPace   time.Duration // from the creation of a task that crashed to that of its replacement
+	Steady      time.Duration // between two events that say that nothing happens
 	Place       time.Duration // between two attempts to place a task for which there is no capacity
 	Request     time.Duration // from …_REQUESTED of a service deployment to what was requested
 	Stage       time.Duration // a lifecycle stage lasts at least that long
@@ -54,6 +55,7 @@ func PaceFor(speed float64) Pace {
 		Deprovision: by(15 * time.Second),
 		Healthy:     by(40 * time.Second),
 		CrashPace:   by(51 * time.Second),
+		Steady:      by(6 * time.Hour),
 		Place:       by(time.Minute),
 		Request:     by(5 * time.Second),
 		Stage:       by(5 * time.Second),

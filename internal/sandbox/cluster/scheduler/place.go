@@ -61,7 +61,7 @@ func (s *Service) begin(p *Deployment, n int, env Env) bool {
 	var ids []string
 	for range n {
 		t := NewTask(env.NewTaskID(), p.ID, p.Template, env)
-		t.Provider = s.provider(p)
+		t.Exec, t.Provider = s.Exec, s.provider(p)
 		if p.Restored {
 			t.restored, t.due = true, env.Now
 		}

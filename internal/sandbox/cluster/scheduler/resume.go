@@ -32,7 +32,7 @@ func (s *Service) Resume(env Env) {
 		for i := range n.running {
 			t := NewTask(env.NewTaskID(), d.ID, d.Template, env)
 			t.restored, t.due = i < n.healthy, env.Now
-			t.Provider = s.provider(d)
+			t.Exec, t.Provider = s.Exec, s.provider(d)
 			s.Tasks = append(s.Tasks, t)
 		}
 	}

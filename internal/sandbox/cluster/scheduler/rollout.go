@@ -173,8 +173,8 @@ func (s *Service) checkCompleted(env Env) {
 		s.complete(sd, env)
 		s.say(env, fmt.Sprintf("(deployment %s) deployment completed.", p.ID))
 	}
-	if p.Rollout == Completed && !s.steady {
-		s.steady, p.Restored = true, false
+	if p.Rollout == Completed && (!s.steady || !env.Now.Before(s.steadyAt.Add(env.Pace.Steady))) {
+		s.steady, s.steadyAt, p.Restored = true, env.Now, false
 		s.say(env, "has reached a steady state.")
 	}
 }

@@ -41,6 +41,7 @@ type Service struct {
 	Grace    time.Duration // healthCheckGracePeriodSeconds
 	Breaker  Breaker
 	Plan     Plan
+	Exec     bool // new tasks have ECS Exec
 	Draining bool // deleted: everything is stopped and nothing started
 
 	// Deployments begins with the PRIMARY one; the others are ACTIVE.
@@ -61,7 +62,8 @@ type Service struct {
 	Tasks  []*Task // those that stopped within [Retention] included; oldest first
 	Events []Event // oldest first, at most 100
 
-	steady bool // the steady state has been announced
+	steady   bool      // the steady state has been announced
+	steadyAt time.Time // when; it is told again from time to time
 }
 
 // RolloutState is the state of a deployment (DeploymentRolloutState).

@@ -59,6 +59,9 @@ func (s *Service) wake(env Env) time.Time {
 			earlier(h)
 		}
 	}
+	if s.steady {
+		earlier(s.steadyAt.Add(env.Pace.Steady))
+	}
 	s.wakeServiceDeployments(env, earlier)
 	s.wakeCourse(env, earlier)
 	s.wakeAlarms(env, earlier)

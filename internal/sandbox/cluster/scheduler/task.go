@@ -100,6 +100,7 @@ type Task struct {
 	Deployment string // id of the deployment that started it; empty for a task by itself
 	Fargate    bool
 	ENI        bool
+	Exec       bool   // started with ECS Exec
 	Provider   string // capacity provider that placed it, if one did
 
 	Status     Status
