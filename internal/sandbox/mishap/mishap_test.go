@@ -27,6 +27,8 @@ type ward struct {
 	faults *fault.Set
 	began  time.Time
 
+	restart *task.Restart // of the container app
+
 	mu    sync.Mutex
 	story []string
 }
@@ -63,7 +65,7 @@ func (w *ward) run(id string) {
 		ID: id, Family: "web", Revision: 3, Service: "web",
 		Containers: []task.Container{
 			{Name: "log", Image: "log", StopTimeout: time.Second},
-			{Name: "app", Image: "app", Essential: true, StopTimeout: time.Second, Health: &task.Health{Interval: 5 * time.Second}},
+			{Name: "app", Image: "app", Essential: true, StopTimeout: time.Second, Restart: w.restart, Health: &task.Health{Interval: 5 * time.Second}},
 		},
 	}, func(e task.Event) {
 		w.mu.Lock()
@@ -92,7 +94,7 @@ func (w *ward) want(want ...string) {
 	defer w.mu.Unlock()
 	var got []string
 	for _, s := range w.story {
-		if strings.Contains(s, "exited") || strings.Contains(s, "health") {
+		if strings.Contains(s, "exited") || strings.Contains(s, "restarted") || strings.Contains(s, "health") {
 			got = append(got, s)
 		}
 	}
@@ -237,5 +239,17 @@ func TestAFaultTellsWhatItDid(t *testing.T) {
 		if got.Acted != 2 || len(got.Did) != 2 || got.Did[1].On != "task b, container app" {
 			t.Errorf("the fault says %+v", got)
 		}
+	})
+}
+
+func TestAContainerThatIsRestartedDiesAgain(t *testing.T) {
+	inWard(t, func(w *ward) {
+		w.restart = &task.Restart{Period: 5 * time.Second}
+		w.add(fault.Rule{Task: "web", Exit: code(3), Delay: fault.Duration(10 * time.Second), Times: 1})
+		w.run("t")
+		w.pass(15 * time.Second)
+		w.add(fault.Rule{Task: "web", Exit: code(4), Running: true})
+		w.pass(time.Minute)
+		w.want("5 t container health app HEALTHY", "10 t container restarted app 3", "15 t container restarted app 4", "15 t container exited app 4")
 	})
 }

@@ -100,31 +100,42 @@ func (v *victim) happens(e task.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch e.Kind {
-	case task.ContainerStarted:
-		now := time.Now()
-		v.started[e.Container] = now
-		v.forward(e)
-		for _, f := range v.faults {
-			if f.Container == e.Container {
-				v.schedule(f, now)
-			}
-		}
+	case task.ContainerStarted, task.ContainerRestarted:
+		v.forward(v.disguise(e))
+		v.begin(e.Container)
 		return
 	case task.ContainerHealth:
 		v.health[e.Container] = e.Health
 		v.tell(e.Container)
 		return
 	case task.ContainerExited:
-		// One that ended by itself in the same moment tells the truth.
-		if f, dying := v.dying[e.Container]; dying && e.ExitCode != nil && *e.ExitCode == killed {
-			code := f.ExitCode
-			e.ExitCode, e.Reason = &code, f.Reason
-		}
-		delete(v.dying, e.Container)
+		e = v.disguise(e)
 	case task.Ended:
 		v.stopTimers()
 	}
 	v.forward(e)
+}
+
+// begin starts the clocks of the faults of a container that runs now.
+func (v *victim) begin(container string) {
+	now := time.Now()
+	v.started[container] = now
+	for _, f := range v.faults {
+		if f.Container == container {
+			v.schedule(f, now)
+		}
+	}
+}
+
+// disguise puts the fault's end in the place of SIGKILL's. A container that ended
+// by itself in the same moment tells the truth.
+func (v *victim) disguise(e task.Event) task.Event {
+	if f, dying := v.dying[e.Container]; dying && e.ExitCode != nil && *e.ExitCode == killed {
+		code := f.ExitCode
+		e.ExitCode, e.Reason = &code, f.Reason
+	}
+	delete(v.dying, e.Container)
+	return e
 }
 
 // tellHealth tells of every container what is now to be seen of its health.
