@@ -9,6 +9,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox"
 	"github.com/weelo/weelo-deploy/internal/sandbox/background"
+	"github.com/weelo/weelo-deploy/internal/sandbox/balancer"
 	"github.com/weelo/weelo-deploy/internal/sandbox/shellenv"
 )
 
@@ -62,7 +63,17 @@ func TestSandboxStatus_tellsTheSilentFromTheRunning(t *testing.T) {
 		}
 		defer place.Leave(true)
 	}
-	out, _, code := d.run("sandbox", "status")
+	lb, err := d.server.Balancer().CreateLoadBalancer(balancer.LoadBalancer{Name: "web"})
+	if err == nil {
+		_, err = d.server.Balancer().CreateListener(balancer.Listener{LoadBalancer: lb.ARN, Protocol: "HTTP", Port: 80, Default: []balancer.Action{{Type: balancer.FixedResponse, Status: "200"}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, stderr, code := d.run("sandbox", "status")
+	if want := "sandbox good: load balancer web listens for HTTP port 80 at 127.0.0.1:"; !strings.Contains(stderr, want) {
+		t.Errorf("status says %q, want %q", stderr, want)
+	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || len(lines) != 2 || !strings.HasPrefix(lines[0], "good\trunning\t"+d.server.URL()) || !strings.HasPrefix(lines[1], "mute\tsilent\t") {
 		t.Errorf("status ends with %d and prints\n%s", code, out)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/output"
 	"github.com/weelo/weelo-deploy/internal/sandbox/background"
+	"github.com/weelo/weelo-deploy/internal/sandbox/balancer"
 )
 
 // answerTime is how long a sandbox may take to show that it answers.
@@ -32,6 +35,17 @@ type sandboxReport struct {
 	Started time.Time `json:"startedAt,omitzero"`
 	Folder  string    `json:"folder,omitempty"`
 	Log     string    `json:"log"`
+
+	Listeners []sandboxListener `json:"listeners,omitempty"`
+}
+
+// sandboxListener says where a listener of a load balancer is reached.
+type sandboxListener struct {
+	LoadBalancer string `json:"loadBalancer"`
+	Protocol     string `json:"protocol"`
+	Port         int    `json:"port"`
+	Address      string `json:"address"`
+	DNSName      string `json:"dnsName"`
 }
 
 func newSandboxStatusCommand(a *app) *cobra.Command {
@@ -40,7 +54,7 @@ func newSandboxStatusCommand(a *app) *cobra.Command {
 		Use: "status", Short: "Which sandboxes run in the background", Args: noArgs,
 		Long: `status lists the sandboxes in the background: running, starting, silent (its
 process lives and does not answer) or dead (it was killed; down or the next up
-removes what it left). With --name it is about one, which has to be there.`,
+removes what it left), and where their load balancers listen. With --name it is about one, which has to be there.`,
 		Example: "  weelo-deploy sandbox status\n  weelo-deploy sandbox status --name second --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.begin("sandbox status")
@@ -67,9 +81,12 @@ func (s *session) sandboxStatus(ctx context.Context, name string) error {
 	}
 	rep := sandboxesReport{Sandboxes: []sandboxReport{}}
 	for _, b := range found {
-		r := sandboxReport{b.Name, string(b.State), b.URL, b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log}
-		if b.State == background.Running && !answers(ctx, b.URL) {
-			r.State = "silent"
+		r := sandboxReport{b.Name, string(b.State), b.URL, b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log, nil}
+		if b.State == background.Running {
+			var answers bool
+			if r.Listeners, answers = askSandbox(ctx, b.URL); !answers {
+				r.State = "silent"
+			}
 		}
 		rep.Sandboxes = append(rep.Sandboxes, r)
 	}
@@ -103,20 +120,30 @@ func noSandbox(name string) error {
 	return event.Fail(event.CodeNotFound, "no sandbox "+name+" runs in the background").Try("weelo-deploy sandbox up" + nameArgument(name))
 }
 
-// answers asks a sandbox whether it does.
-func answers(ctx context.Context, url string) bool {
+// askSandbox asks a sandbox where its load balancers listen, and whether it answers
+// at all.
+func askSandbox(ctx context.Context, url string) (listeners []sandboxListener, answers bool) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/_sandbox/status", nil)
 	if err != nil {
-		return false
+		return nil, false
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return false
+		return nil, false
 	}
-	_ = res.Body.Close()
-	return res.StatusCode == http.StatusOK
+	defer res.Body.Close()
+	var status struct{ LoadBalancers []balancer.Status }
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&status); err != nil || res.StatusCode != http.StatusOK {
+		return nil, false
+	}
+	for _, lb := range status.LoadBalancers {
+		for _, l := range lb.Listeners {
+			listeners = append(listeners, sandboxListener{lb.Name, l.Protocol, l.Port, l.Address, lb.DNSName})
+		}
+	}
+	return listeners, true
 }
 
 func (s *session) printSandboxes(rep sandboxesReport) error {
@@ -127,5 +154,13 @@ func (s *session) printSandboxes(rep sandboxesReport) error {
 	for _, r := range rep.Sandboxes {
 		t.Row(r.Name, r.State, r.URL, r.Region, r.Account, r.PID, r.Started, r.Folder, r.Log)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, r := range rep.Sandboxes {
+		for _, l := range r.Listeners {
+			fmt.Fprintf(s.app.stderr, "sandbox %s: load balancer %s listens for %s port %d at %s\n", r.Name, l.LoadBalancer, l.Protocol, l.Port, l.Address)
+		}
+	}
+	return nil
 }

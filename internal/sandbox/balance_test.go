@@ -324,3 +324,35 @@ func TestTheSandboxAnswersToTheNameOfALoadBalancer(t *testing.T) {
 	wantCode(t, err, "AccessDenied")
 	awaitCall(t, b.world, "elasticloadbalancing.DescribeTargetHealth")
 }
+
+func TestTheExampleWithALoadBalancerServesAndGoesBack(t *testing.T) {
+	from, err := seed.Load("../../examples/balanced/seed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime := scripted.New()
+	for revision, h := range map[string]http.Handler{
+		"shop:1": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "version 1\n") }),
+		"shop:3": http.NotFoundHandler(),
+	} {
+		runtime.Set(revision, scripted.Script{Serve: h})
+	}
+	b := &balanced{world: start(t, Config{Seed: from, Runtime: runtime}), T: t}
+	resp, err := b.http.Get(b.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if string(body) != "version 1\n" {
+		t.Errorf("the load balancer answers %q", body)
+	}
+	_, err = b.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("shop"), Service: aws.String("web"), TaskDefinition: aws.String("shop:3")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the way back", func() bool {
+		s := b.world.service(t, "shop", "web")
+		return len(s.Deployments) == 1 && strings.HasSuffix(*s.TaskDefinition, "shop:1") && s.Deployments[0].RolloutState == types.DeploymentRolloutStateCompleted
+	})
+}

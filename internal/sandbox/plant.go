@@ -62,8 +62,12 @@ func (s *Server) plant(ctx context.Context) error {
 	if err := s.plantRevisions(from, now); err != nil {
 		return err
 	}
+	arns, err := s.plantBalancers(from)
+	if err != nil {
+		return err
+	}
 	for _, service := range from.Services {
-		record, err := serviceRecord(service, now)
+		record, err := serviceRecord(service.Filled(arns), now)
 		if err != nil {
 			return fmt.Errorf("seed service %s: %w", service.Name, err)
 		}

@@ -26,7 +26,7 @@ type Stateful interface {
 
 // stateful are the stores that are kept, by the names that they have in the folder.
 func (s *Server) stateful() map[string]Stateful {
-	return map[string]Stateful{"ecs": s.cluster, "logs": s.logs, "codebuild": s.builds, "s3": s.objects, "secrets": s.secrets, "cloudwatch": s.alarms, "hooks": s.hooks}
+	return map[string]Stateful{"ecs": s.cluster, "logs": s.logs, "codebuild": s.builds, "s3": s.objects, "secrets": s.secrets, "cloudwatch": s.alarms, "hooks": s.hooks, "elasticloadbalancing": s.balancer}
 }
 
 // Reasons why a state cannot be used, besides damage; see package statedir.

@@ -42,6 +42,9 @@ const fast = 1000
 func start(t *testing.T, cfg Config) *world {
 	t.Helper()
 	w := &world{runtime: scripted.New()}
+	if given, ok := cfg.Runtime.(*scripted.Runtime); ok {
+		w.runtime = given
+	}
 	cfg.Runtime = w.runtime
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"

@@ -97,11 +97,11 @@ func TestTheSDKMakesAndReadsALoadBalancer(t *testing.T) {
 		t.Errorf("tags are %+v", tags.TagDescriptions)
 	}
 	attributes := must[*elb.ModifyTargetGroupAttributesOutput](t)(c.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
-		TargetGroupArn: g.TargetGroupArn, Attributes: []types.TargetGroupAttribute{{Key: aws.String(deregistrationDelay), Value: aws.String("30")}},
+		TargetGroupArn: g.TargetGroupArn, Attributes: []types.TargetGroupAttribute{{Key: aws.String(DeregistrationDelay), Value: aws.String("30")}},
 	}))
 	found := false
 	for _, a := range attributes.Attributes {
-		found = found || *a.Key == deregistrationDelay && *a.Value == "30"
+		found = found || *a.Key == DeregistrationDelay && *a.Value == "30"
 	}
 	if !found {
 		t.Errorf("attributes are %+v", attributes.Attributes)

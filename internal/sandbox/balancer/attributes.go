@@ -9,7 +9,8 @@ import (
 
 // Attributes that have an effect here. The others are kept and shown.
 const (
-	deregistrationDelay = "deregistration_delay.timeout_seconds"
+	// DeregistrationDelay is how long targets drain, in seconds.
+	DeregistrationDelay = "deregistration_delay.timeout_seconds"
 	idleTimeout         = "idle_timeout.timeout_seconds"
 )
 
@@ -43,7 +44,7 @@ func balancerAttributes(kind string) map[string]string {
 // groupAttributes are the defaults of a target group's attributes.
 func groupAttributes(protocol string) map[string]string {
 	all := map[string]string{
-		deregistrationDelay: strconv.Itoa(defaultDelay), "stickiness.enabled": "false",
+		DeregistrationDelay: strconv.Itoa(defaultDelay), "stickiness.enabled": "false",
 		"load_balancing.cross_zone.enabled":                                              "use_load_balancer_configuration",
 		"target_group_health.dns_failover.minimum_healthy_targets.count":                 "1",
 		"target_group_health.dns_failover.minimum_healthy_targets.percentage":            "off",
@@ -75,7 +76,7 @@ func setAttributes(have map[string]string, given map[string]string) error {
 		if _, known := have[name]; !known {
 			return invalid("Attribute key '%s' is not recognized", name)
 		}
-		limit := map[string][2]int{deregistrationDelay: {0, 3600}, idleTimeout: {1, 4000}}[name]
+		limit := map[string][2]int{DeregistrationDelay: {0, 3600}, idleTimeout: {1, 4000}}[name]
 		if limit == [2]int{} {
 			continue
 		}

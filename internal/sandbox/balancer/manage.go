@@ -252,6 +252,16 @@ func (b *Balancer) checkRule(r Rule, lb *balancer) error {
 	return b.checkActions(r.Actions, lb)
 }
 
+// DefaultRule is the ARN of a listener's default rule.
+func (b *Balancer) DefaultRule(listenerARN string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.rule(listenerARN); r != nil {
+		return r.ARN
+	}
+	return ""
+}
+
 // SetWeights shares the traffic of a rule out between target groups: those that
 // are named get these weights, all others of the rule 0. A listener's ARN stands
 // for its default rule.

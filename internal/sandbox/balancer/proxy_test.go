@@ -94,7 +94,7 @@ func TestATargetOutsideOfThisMachineIsNotDialled(t *testing.T) {
 
 func TestADrainingTargetFinishesWhatItDoesAndGetsNothingNew(t *testing.T) {
 	w := newWorld(t)
-	if err := w.SetAttributes(w.group.ARN, map[string]string{deregistrationDelay: "500"}); err != nil {
+	if err := w.SetAttributes(w.group.ARN, map[string]string{DeregistrationDelay: "500"}); err != nil {
 		t.Fatal(err)
 	}
 	entered, finish := make(chan struct{}), make(chan struct{})

@@ -158,7 +158,7 @@ func (b *Balancer) drain(g *group, t *target) {
 
 // delay is the group's deregistration delay.
 func (g *group) delay() time.Duration {
-	seconds, err := strconv.Atoi(g.Attributes[deregistrationDelay])
+	seconds, err := strconv.Atoi(g.Attributes[DeregistrationDelay])
 	if err != nil {
 		seconds = defaultDelay
 	}

@@ -53,6 +53,7 @@ func check(file string, s *Seed, root *yaml.Node) error {
 	c.checkLogGroups()
 	c.checkRevisions()
 	c.checkServices()
+	c.checkBalancers()
 	c.checkProjects()
 	c.checkAlarms()
 	c.checkValues()

@@ -49,6 +49,9 @@ type Seed struct {
 	Secrets    []Secret    `yaml:"secrets"`
 	Objects    []Object    `yaml:"objects"`
 	Hooks      []Hook      `yaml:"hooks"`
+
+	TargetGroups  []TargetGroup  `yaml:"targetGroups"`
+	LoadBalancers []LoadBalancer `yaml:"loadBalancers"`
 }
 
 // Parameter is a parameter of SSM.

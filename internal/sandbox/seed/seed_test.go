@@ -127,6 +127,10 @@ func TestParse_refuses(t *testing.T) {
 		"no containers":          {"containerDefinitions:", "containers:", `seed.yaml:16: the definition of app:3 has no containerDefinitions`},
 		"a hook that may be":     {"clusters:", "hooks: [{function: f, status: MAYBE}]\nclusters:", "seed.yaml:2: function f: status is SUCCEEDED, FAILED or IN_PROGRESS, not \"MAYBE\""},
 		"a hook's unknown key":   {"clusters:", "hooks: [{function: f, colour: 1}]\nclusters:", `seed.yaml:2: unknown key "colour"`},
+		"a group with no name":   {"clusters:", "targetGroups: [{name: '', port: 80}]\nclusters:", `seed.yaml:2: "" is no name for a target group`},
+		"a listener's mistake":   {"clusters:", "loadBalancers: [{name: a, listeners: [{port: 80, targetGroup: b}]}]\nclusters:", `seed.yaml:2: there is no target group "b" in this file`},
+		"a listener to nowhere":  {"clusters:", "loadBalancers: [{name: a, listeners: [{port: 0}]}]\nclusters:", `seed.yaml:2: requests go to a targetGroup, or to several by weights`},
+		"a service's mistake":    {"{launchType: FARGATE}", "{launchType: FARGATE, loadBalancers: [{targetGroupArn: \"${TARGET_GROUP:x}\"}]}", `${TARGET_GROUP:x} is nothing in this file`},
 		"the same tag twice":     {"tags: [v0]", "tags: [v1]", `seed.yaml:9: tag "v1" is there twice`},
 	}
 	for name, test := range tests {
