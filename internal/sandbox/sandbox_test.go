@@ -88,7 +88,7 @@ func TestServer_environment(t *testing.T) {
 func TestServer_unknownOperations(t *testing.T) {
 	w := start(t, Config{})
 	ctx := t.Context()
-	_, err := w.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Command: aws.String("sh"), Task: aws.String("t")})
+	_, err := w.ecs.DescribeTaskSets(ctx, &ecs.DescribeTaskSetsInput{Cluster: aws.String("c"), Service: aws.String("s")})
 	wantCode(t, err, "UnknownOperationException")
 	_, err = w.ecr.DescribePullThroughCacheRules(ctx, &ecr.DescribePullThroughCacheRulesInput{})
 	wantCode(t, err, "UnknownOperationException")
