@@ -150,7 +150,7 @@ func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string)
 		}
 		cfg.Faults = rules
 	}
-	server, closing, err := startServer(ctx, cfg)
+	server, closing, err := startServer(ctx, cfg, func(text string) { fmt.Fprintln(a.stderr, "sandbox: "+text) })
 	if err != nil {
 		return nil, nil, listenFailure(stateFailure(err, f.state), f.listen, command)
 	}
@@ -180,14 +180,16 @@ func seedFailure(err error) error {
 
 // startServer starts a sandbox whose tasks are containers on the local engine. Its
 // registry is in the runtime's folder, which goes with it, also after a kill.
-func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func() error, error) {
+func startServer(ctx context.Context, cfg sandbox.Config, warn func(string)) (*sandbox.Server, func() error, error) {
 	e, err := openEngine("")
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := e.Info(ctx); err != nil {
+	info, err := e.Info(ctx)
+	if err != nil {
 		return nil, nil, errors.Join(build.Unavailable(err), e.Close())
 	}
+	cfg.EngineHost = dockerruntime.HostName(info)
 	rt, err := dockerruntime.Open(ctx, e, dockerruntime.Options{})
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the sandbox's engine: %w", err), e.Close())
@@ -199,6 +201,9 @@ func startServer(ctx context.Context, cfg sandbox.Config) (*sandbox.Server, func
 	server, err := sandbox.Start(ctx, cfg) // closes the runtime when it fails
 	if err != nil {
 		return nil, nil, errors.Join(err, e.Close())
+	}
+	if registry := server.Registry(); !dockerruntime.SpeaksHTTP(info, registry) {
+		warn("the engine is " + info.OperatingSystem + ", which may refuse the sandbox's registry: add \"" + registry + "\" to insecure-registries in its settings (Docker Engine); see docs/sandbox.md")
 	}
 	return server, func() error { return errors.Join(server.Close(), e.Close()) }, nil
 }
@@ -315,7 +320,8 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	if err != nil {
 		return nil, nil, err
 	}
-	server, closing, err := startServer(ctx, sandbox.Config{Listen: "127.0.0.1:0", Account: account, Region: region, Speed: 20, Seed: sd, Isolated: true})
+	server, closing, err := startServer(ctx, sandbox.Config{Listen: "127.0.0.1:0", Account: account, Region: region, Speed: 20, Seed: sd, Isolated: true},
+		func(text string) { s.out.In("")(event.Note{Level: event.Warn, Text: text}) })
 	if err != nil {
 		return nil, nil, err
 	}

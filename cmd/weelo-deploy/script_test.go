@@ -138,7 +138,7 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 	sd, err := seed.Load(path)
 	ts.Check(err)
 	ctx := context.Background()
-	server, closing, err := startServer(ctx, sandbox.Config{Listen: "127.0.0.1:0", Account: "318774499084", Region: "ap-south-1", Speed: speed, Seed: sd})
+	server, closing, err := startServer(ctx, sandbox.Config{Listen: "127.0.0.1:0", Account: "318774499084", Region: "ap-south-1", Speed: speed, Seed: sd}, func(text string) { fmt.Fprintln(os.Stderr, text) })
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(closing()) })
 	for _, kv := range server.Env() {

@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +268,7 @@ func fakeEngine(t *testing.T, certs *tls.Config) string {
 	})
 	mux.HandleFunc("GET /v1.41/info", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"Architecture":"aarch64","NCPU":3,"MemTotal":77,"Name":"vm","OperatingSystem":"Docker Desktop",
+			"RegistryConfig":{"InsecureRegistryCIDRs":["127.0.0.0/8"],"IndexConfigs":{"docker.io":{"Secure":true},"host.docker.internal:8477":{"Secure":false}}},
 			"DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}`)
 	})
 	srv := httptest.NewUnstartedServer(mux)
@@ -297,8 +299,9 @@ func TestInfo(t *testing.T) {
 	want := Info{
 		Version: "20.10.24", APIVersion: "1.41", OS: "linux", Arch: "arm64", OperatingSystem: "Docker Desktop", Name: "vm",
 		CPUs: 3, MemoryBytes: 77, ContainerdStore: true,
+		InsecureRegistries: []string{"127.0.0.0/8", "host.docker.internal:8477"},
 	}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Info = %+v, %v; want %+v", got, err, want)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +100,10 @@ type Info struct {
 	MemoryBytes     int64
 	ContainerdStore bool // images live in containerd's store, not in a graph driver
 	CgroupVersion   string
+
+	// InsecureRegistries are those to which the engine speaks plain HTTP: HOST:PORT,
+	// and networks in CIDR form. Sorted.
+	InsecureRegistries []string
 }
 
 // Info asks the engine what it is. The error is an *UnreachableError
@@ -124,6 +129,17 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	}
 	if info.Arch == "" {
 		info.Arch = goArch(i.Architecture)
+	}
+	if r := i.RegistryConfig; r != nil {
+		for _, n := range r.InsecureRegistryCIDRs {
+			info.InsecureRegistries = append(info.InsecureRegistries, n.String())
+		}
+		for name, index := range r.IndexConfigs {
+			if index != nil && !index.Secure {
+				info.InsecureRegistries = append(info.InsecureRegistries, name)
+			}
+		}
+		slices.Sort(info.InsecureRegistries)
 	}
 	for _, kv := range i.DriverStatus {
 		if kv[0] == "driver-type" && strings.HasPrefix(kv[1], "io.containerd.snapshotter") {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,16 @@ func NewRemote(a engine.Auth, rt http.RoundTripper) Remote {
 // would speak it with any private address.
 type loopbackOnly struct{ http.RoundTripper }
 
+// aroundDocker is this machine, as an engine in Docker Desktop's virtual machine
+// calls it. Out here the name may mean nothing, or an address that nobody listens on.
+const aroundDocker = "host.docker.internal"
+
 func (l loopbackOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() == aroundDocker {
+		r = r.Clone(r.Context())
+		r.Host = r.URL.Host
+		r.URL.Scheme, r.URL.Host = "http", net.JoinHostPort("127.0.0.1", cmp.Or(r.URL.Port(), "80"))
+	}
 	if r.URL.Scheme == "http" && !isLoopback(r.URL.Hostname()) {
 		return nil, fmt.Errorf("registry %s does not speak https", r.URL.Host)
 	}

@@ -35,6 +35,25 @@ func server(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
+// Docker Desktop's name for this machine leads to its loopback, by plain HTTP,
+// wherever the name itself leads.
+func TestRemote_ReadsFromThisMachineByTheNameThatDockerDesktopHasForIt(t *testing.T) {
+	hosts := make(chan string, 10)
+	_, port, _ := strings.Cut(server(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			hosts <- r.Host
+			h.ServeHTTP(w, r)
+		})
+	}), ":")
+	_, err := NewRemote(engine.Auth{}, nil).Describe(t.Context(), "host.docker.internal:"+port+"/app:v1", Platform{})
+	if !errors.Is(err, ErrNotFound) {
+		t.Errorf("Describe = %v, want ErrNotFound from the registry", err)
+	}
+	if host := <-hosts; host != "host.docker.internal:"+port {
+		t.Errorf("the registry is called %s", host)
+	}
+}
+
 func tiny(t *testing.T, arch string, labels map[string]string) v1.Image {
 	t.Helper()
 	return enginetest.Image{Files: map[string][]byte{"/arch": []byte(arch)}, Arch: arch, Config: v1.Config{Labels: labels}}.Build(t)

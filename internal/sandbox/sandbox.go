@@ -72,6 +72,11 @@ type Config struct {
 	// has projects run commands as its user.
 	UnsafeListen bool
 
+	// EngineHost is the name under which the runtime's engine reaches this machine,
+	// when that is not 127.0.0.1: the registry is called so, since it is the engine
+	// that pushes and pulls.
+	EngineHost string
+
 	// Dir is where the registry is; empty: a temporary one, removed by Close.
 	Dir string
 
@@ -332,11 +337,20 @@ func (s *Server) serve() {
 }
 
 // URL is where clients send API calls: AWS_ENDPOINT_URL.
-func (s *Server) URL() string { return "http://" + s.Registry() }
+func (s *Server) URL() string { return "http://" + s.address() }
 
-// Registry is the address of the registry for this machine, 127.0.0.1:PORT also when
-// the sandbox listens on all addresses.
+// Registry is the address of the registry for the engine.
 func (s *Server) Registry() string {
+	if s.cfg.EngineHost == "" {
+		return s.address()
+	}
+	_, port, _ := net.SplitHostPort(s.address()) // it is a listener's
+	return net.JoinHostPort(s.cfg.EngineHost, port)
+}
+
+// address is the sandbox's for this machine, 127.0.0.1:PORT also when it listens on
+// all addresses.
+func (s *Server) address() string {
 	at := s.listener.Addr().String()
 	if host, port, err := net.SplitHostPort(at); err == nil && host == "0.0.0.0" {
 		return net.JoinHostPort("127.0.0.1", port)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -89,13 +90,22 @@ func openState(cfg *Config) (*keeper, error) {
 // what is kept names the registry by its address.
 func (k *keeper) listenAt(cfg Config) (net.Listener, error) {
 	if cfg.KeepAddress && k != nil && len(k.owner.Addresses) > 0 {
-		l, err := listen(k.owner.Addresses[len(k.owner.Addresses)-1], false)
+		l, err := listen(here(k.owner.Addresses[len(k.owner.Addresses)-1]), false)
 		if !errors.Is(err, ErrPortTaken) {
 			return l, err
 		}
 		return listen("127.0.0.1:0", false)
 	}
 	return listen(cfg.Listen, cfg.UnsafeListen)
+}
+
+// here is an address of the registry on this machine, whatever the engine called it.
+func here(registry string) string {
+	host, port, err := net.SplitHostPort(registry)
+	if _, notIP := netip.ParseAddr(host); err != nil || notIP == nil {
+		return registry
+	}
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // path is a place for a store's own files, empty when nothing is kept.
