@@ -3,7 +3,7 @@
 export CGO_ENABLED := 0
 export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 
-.PHONY: help build demo test test-packages lint clean
+.PHONY: help build demo test test-packages test-page lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-packages: ## the scan against real npm packages and a real Debian (needs np
 	@scripts/require-host test-packages
 	@scripts/ensure-docker
 	go test -tags packages -count=1 -timeout 10m ./internal/scan/realtest
+
+test-page: ## the sandbox's page in Chromium, which is installed on Debian and Ubuntu as root
+	@scripts/test-page
 
 lint: ## gofmt, go vet, staticcheck
 	@scripts/lint

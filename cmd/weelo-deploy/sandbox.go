@@ -89,10 +89,19 @@ func (a *app) runSandbox(ctx context.Context, f *sandboxFlags) error {
 		return s.refuse(err)
 	}
 	fmt.Fprintf(a.stderr, "sandbox: listening on %s, speed %g; Ctrl-C ends it and cleans up\n", server.URL(), f.speed)
+	a.tellPage(server.URL())
 	<-ctx.Done()
 	fmt.Fprintln(a.stderr, "sandbox: cleaning up")
 	return nil
 }
+
+// tellPage says where people see what goes on in a sandbox.
+func (a *app) tellPage(url string) {
+	fmt.Fprintf(a.stderr, "sandbox: its page is %s\n", sandboxPage(url))
+}
+
+// sandboxPage is the address of the page of a sandbox.
+func sandboxPage(url string) string { return url + "/" }
 
 // forgetEnvironment removes the file of the last sandbox, which who waits for this
 // one's must not read.
@@ -331,6 +340,6 @@ func (s *session) rehearse(ctx context.Context, f *releaseFlags, set release.Set
 	}
 	set.BeforeTasks = rehearsalBefore(set.BeforeTasks, env)
 	set.Repository, set.Environment, set.Secrets, set.Rehearsal = name, env, nil, true
-	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached"})
+	s.out.In("")(event.Note{Level: event.Info, Text: "rehearsal: the service " + set.Service + " is a sandbox on this machine; production cannot be reached. Its page while it lasts: " + sandboxPage(server.URL())})
 	return release.New(set, clients, s.out, s.app.now), func() { s.app.closeSandbox(closing) }, nil
 }

@@ -28,6 +28,7 @@ type sandboxReport struct {
 	Name    string    `json:"name"`
 	State   string    `json:"state"`
 	URL     string    `json:"url,omitempty"`
+	Page    string    `json:"page,omitempty"`
 	Account string    `json:"account,omitempty"`
 	Region  string    `json:"region,omitempty"`
 	Speed   float64   `json:"speed,omitempty"`
@@ -81,10 +82,12 @@ func (s *session) sandboxStatus(ctx context.Context, name string) error {
 	}
 	rep := sandboxesReport{Sandboxes: []sandboxReport{}}
 	for _, b := range found {
-		r := sandboxReport{b.Name, string(b.State), b.URL, b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log, nil}
+		r := sandboxReport{b.Name, string(b.State), b.URL, "", b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log, nil}
 		if b.State == background.Running {
 			var answers bool
-			if r.Listeners, answers = askSandbox(ctx, b.URL); !answers {
+			if r.Listeners, answers = askSandbox(ctx, b.URL); answers {
+				r.Page = sandboxPage(b.URL)
+			} else {
 				r.State = "silent"
 			}
 		}

@@ -114,6 +114,7 @@ func (a *app) sandboxUp(ctx context.Context, f *upFlags) error {
 		return s.refuse(err)
 	}
 	fmt.Fprintf(a.stderr, "sandbox %s: %s on %s, process %d; weelo-deploy sandbox down%s ends it and cleans up\n", b.Name, how, b.URL, b.PID, nameArgument(b.Name))
+	a.tellPage(b.URL)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package health
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -183,22 +182,6 @@ func (r *run) seeOurs(t types.Task, at time.Time) {
 	if !old.told || str(before.LastStatus) != str(t.LastStatus) || before.HealthStatus != t.HealthStatus {
 		old.told = true
 		r.emit(r.taskEvent(t))
-	}
-}
-
-// tellRestarts tells of containers that ECS restarted within their task
-// (restartPolicy): the task lives on and its exit codes are lost, but the container
-// has another id.
-func (r *run) tellRestarts(before, now types.Task) {
-	ids := map[string]string{}
-	for _, c := range before.Containers {
-		ids[str(c.Name)] = str(c.RuntimeId)
-	}
-	for _, c := range now.Containers {
-		if was, is := ids[str(c.Name)], str(c.RuntimeId); was != "" && is != "" && was != is {
-			r.emit(event.Note{Level: event.Warn, Text: fmt.Sprintf("container %s of task %s ended and was restarted in place (restartPolicy): ECS does not say how it ended, see its log",
-				str(c.Name), id(now))})
-		}
 	}
 }
 

@@ -58,6 +58,7 @@ func (w *Watcher) Watch(ctx context.Context, s Subject, p Policy) (Verdict, erro
 		previous: s.Previous, definition: s.Definition, judged: true, timeout: p.Timeout,
 	})
 	r.clock.see(r.began, &s.CreatedAt)
+	r.tellPolicies()
 	f := &forward{run: r, policy: p}
 	r.judge, r.awaited = f.judge, f.wait
 	v, err := r.loop(ctx)

@@ -22,7 +22,7 @@ type resolver struct {
 	faults *fault.Set
 }
 
-func (s *Server) images() cluster.Resolver {
+func (s *Server) images() resolver {
 	return resolver{s.registry, s.Registry, s.state.served, s.faults}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+	"github.com/weelo/weelo-deploy/internal/sandbox/page"
 )
 
 // Bounds of a connection. There is none for a whole request, since a layer may
@@ -31,10 +32,14 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /_sandbox/status", s.status)
 	mux.HandleFunc("POST /_sandbox/lifecycle", s.applyLifecycle)
 	mux.HandleFunc("POST /_sandbox/findings", s.setFindings)
+	people := page.New(view{s, page.NewInstance()}, hand{s}, s.closing)
+	for _, pattern := range page.Patterns {
+		mux.Handle(pattern, people)
+	}
 	mux.Handle("/v2/", s.logged(s.registry.Handler()))
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)
-	mux.HandleFunc("GET /{$}", s.greet)
+	mux.Handle("GET /{$}", s.greet(people))
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
 	return s.balanced(guarded(s.noted(s.skewed(mux)), s.cfg.UnsafeListen))
 }
@@ -101,8 +106,15 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-func (s *Server) greet(w http.ResponseWriter, _ *http.Request) {
-	fmt.Fprintf(w, "weelo-deploy sandbox of AWS, account %s, region %s.\nSee /_sandbox/status.\n", s.cfg.Account, s.cfg.Region)
+// greet shows the page to browsers, and says to others where it is.
+func (s *Server) greet(page http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			page.ServeHTTP(w, r)
+			return
+		}
+		fmt.Fprintf(w, "weelo-deploy sandbox of AWS, account %s, region %s.\nOpen %s in a browser, or see /_sandbox/status.\n", s.cfg.Account, s.cfg.Region, s.URL())
+	})
 }
 
 // logged notes the registry's writes in the log of calls, as service "registry".
@@ -149,6 +161,10 @@ func guarded(next http.Handler, anywhere bool) http.Handler {
 			http.Error(w, "The sandbox answers to local programs only.", http.StatusForbidden)
 			return
 		}
+		// What clients have stored here is nothing for a browser to carry out: it
+		// would pass for the sandbox's own page.
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		r.Body = &patient{r.Body, http.NewResponseController(w)}
 		next.ServeHTTP(w, r)
 	})

@@ -12,6 +12,7 @@
 //	/_sandbox/faults, …/calls    control, see package fault
 //	/_sandbox/hooks              what Lambda functions answer, see package hooks
 //	/_sandbox/status             what this is, for people and scripts
+//	GET / and /_sandbox/events   what goes on in it, for a browser; see package page
 //
 // The packages below do the work: awsjson speaks the protocol, registry, logstore
 // and cluster hold the services, fault breaks them on request, seed reads the
@@ -249,7 +250,11 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		alarms:  alarms.New(cfg.Account, cfg.Region, cfg.Now),
 		objects: objects.New(cfg.Region, state.path("objects")), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
-	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate))
+	options := []registry.Option{registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate)}
+	if state != nil {
+		options = append(options, registry.Durable())
+	}
+	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, options...)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}

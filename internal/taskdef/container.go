@@ -32,6 +32,9 @@ type Container struct {
 	Init                   bool     // linuxParameters.initProcessEnabled
 	DropCapabilities       []string // linuxParameters.capabilities.drop
 	Ports                  []int    // that a load balancer can reach: portMappings, ranges included
+
+	// Restarts says that ECS starts the container again when it ends (restartPolicy).
+	Restarts bool
 }
 
 // LogConfig says where a container's output goes. Group, StreamPrefix and
@@ -64,6 +67,9 @@ type rawContainer struct {
 			Drop []string `json:"drop"`
 		} `json:"capabilities"`
 	} `json:"linuxParameters"`
+	Restart struct {
+		Enabled bool `json:"enabled"`
+	} `json:"restartPolicy"`
 	Log *struct {
 		Driver  string            `json:"logDriver"`
 		Options map[string]string `json:"options"`
@@ -106,6 +112,7 @@ func (r rawContainer) container() Container {
 		EntryPoint: r.EntryPoint, Command: r.Command, User: r.User, WorkingDirectory: r.WorkDir,
 		MemoryMiB: int(r.Memory), MemoryReservationMiB: int(r.Reservation), CPUUnits: int(r.CPU),
 		ReadonlyRootFilesystem: r.ReadOnly, Init: r.Linux.Init, DropCapabilities: r.Linux.Capabilities.Drop,
+		Restarts: r.Restart.Enabled,
 	}
 	for _, m := range r.Ports {
 		c.Ports = append(c.Ports, m.ports()...)
@@ -151,6 +158,18 @@ func (d *Definition) Log(container string) (driver, group, prefix, region string
 func (d *Definition) Essential(container string) (essential, known bool) {
 	c, known := d.find(container)
 	return c.Essential, known
+}
+
+// RestartsInPlace are the containers that ECS starts again within their task when
+// they end, so that no task shows it.
+func (d *Definition) RestartsInPlace() []string {
+	var names []string
+	for _, c := range d.containers {
+		if c.Restarts {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // HealthChecked says whether an essential container has a health check, so that

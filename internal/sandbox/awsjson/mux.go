@@ -79,6 +79,20 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Write(w, ErrorAnswer(err))
 		return
 	}
+	Write(w, m.call(r.Context(), prefix, operation, body))
+}
+
+// Call does one call by the short name of its service, as if a client had sent it.
+func (m *Mux) Call(ctx context.Context, service, operation string, body []byte) Answer {
+	for prefix, name := range m.names {
+		if name == service {
+			return m.call(ctx, prefix, operation, body)
+		}
+	}
+	return ErrorAnswer(Errorf("UnknownOperationException", http.StatusBadRequest, "there is no service %s", service))
+}
+
+func (m *Mux) call(ctx context.Context, prefix, operation string, body []byte) Answer {
 	s := m.services[prefix]
 	if s == nil {
 		s = NewService(prefix) // knows no operation, and says so by name
@@ -88,7 +102,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name = prefix
 	}
 	c := Call{Service: name, Operation: operation, Body: body, Refuse: ErrorAnswer}
-	Write(w, m.Do(r.Context(), c, func(ctx context.Context) Answer { return s.answer(ctx, operation, body) }))
+	return m.Do(ctx, c, func(ctx context.Context) Answer { return s.answer(ctx, operation, body) })
 }
 
 // Do runs one call through the interceptor.

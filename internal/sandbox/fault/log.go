@@ -82,6 +82,18 @@ func (l *Log) Calls() ([]Entry, map[string]int) {
 	return list, totals
 }
 
+// Latest returns up to n of the latest calls, newest first.
+func (l *Log) Latest(n int) []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n = min(n, len(l.entries))
+	list := make([]Entry, 0, n)
+	for i := range n {
+		list = append(list, *l.entries[(l.oldest+len(l.entries)-1-i)%len(l.entries)])
+	}
+	return list
+}
+
 // Reset forgets all calls.
 func (l *Log) Reset() {
 	l.mu.Lock()

@@ -66,7 +66,7 @@ func (s *Store) writeSmall(d string, data []byte) error {
 		return fmt.Errorf("store manifest: %w", err)
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Close())
+	err = errors.Join(err, s.flush(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

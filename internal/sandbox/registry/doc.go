@@ -13,6 +13,6 @@
 // cache.
 //
 // State survives a restart when a directory is given. It is written with a
-// temporary file and a rename, without fsync: it outlives a killed process, not
-// a power failure.
+// temporary file and a rename: it outlives a killed process and, with [Durable], a
+// power failure.
 package registry

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/durable"
 )
 
 // What a reference can fail with. Errors of this package wrap them.
@@ -54,11 +56,15 @@ func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = no
 // WithSpeed divides the time that the restoring of an archived image takes.
 func WithSpeed(n float64) Option { return func(s *Store) { s.speed = n } }
 
+// Durable makes the store flush what it has acknowledged to the disk.
+func Durable() Option { return func(s *Store) { s.durable = true } }
+
 // Store holds the repositories. Its methods may be called concurrently.
 type Store struct {
 	account, region string
 	dir             string
 	temporary       bool // dir is ours to remove
+	durable         bool // outlives the machine's power
 	token           string
 	gate            Gate
 	now             func() time.Time
@@ -235,14 +241,25 @@ func (s *Store) save() error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", stateFile, err)
 	}
-	path := filepath.Join(s.dir, stateFile)
-	if err := os.WriteFile(path+".tmp", data, 0o600); err != nil {
-		return fmt.Errorf("write registry state: %w", err)
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
+	if err := s.write(filepath.Join(s.dir, stateFile), data); err != nil {
 		return fmt.Errorf("write registry state: %w", err)
 	}
 	return nil
+}
+
+// write replaces the state. A registry that outlives the machine's power has the
+// blobs on the disk that it names, before it is.
+func (s *Store) write(path string, data []byte) error {
+	if s.durable {
+		if err := durable.SyncDir(s.blobDir()); err != nil {
+			return err
+		}
+		return durable.Replace(path, data)
+	}
+	if err := os.WriteFile(path+".tmp", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
 }
 
 // referenced is the set of blobs that the repository's images consist of.

@@ -180,7 +180,7 @@ func (u *upload) Commit(want ociregistry.Digest) (ociregistry.Descriptor, error)
 		return ociregistry.Descriptor{}, err
 	}
 	name := u.file.Name()
-	err = u.file.Close()
+	err = errors.Join(u.store.flush(u.file), u.file.Close())
 	u.file = nil
 	if err != nil {
 		_ = os.Remove(name)
@@ -207,4 +207,13 @@ func (s *Store) adopt(repo, d, from, to string) error {
 	}
 	r.blobs[d] = true
 	return nil
+}
+
+// flush waits until a file is on the disk, when the registry is to outlive the
+// machine's power.
+func (s *Store) flush(f *os.File) error {
+	if !s.durable {
+		return nil
+	}
+	return f.Sync()
 }

@@ -30,6 +30,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/durable"
 )
 
 // version is that of the format. A change that an older state cannot be read with
@@ -40,7 +42,6 @@ const (
 	lockFile  = "lock"
 	stateFile = "state.json"
 	partsDir  = "parts"
-	temporary = ".new-" // how files begin that are not yet what they are to be
 )
 
 // Reasons why a folder cannot be used.
@@ -129,7 +130,7 @@ func foreign(path string) error {
 		}
 	}
 	for _, e := range entries {
-		if e.Name() != lockFile && !strings.HasPrefix(e.Name(), temporary) {
+		if e.Name() != lockFile && !strings.HasPrefix(e.Name(), durable.Temporary) {
 			return ErrForeign
 		}
 	}
@@ -262,7 +263,7 @@ func (d *Dir) sweep() error {
 			return err
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), temporary) || dir != d.path && !keep[e.Name()] {
+			if strings.HasPrefix(e.Name(), durable.Temporary) || dir != d.path && !keep[e.Name()] {
 				_ = os.Remove(filepath.Join(dir, e.Name())) // one that stays is swept the next time
 			}
 		}
@@ -273,26 +274,10 @@ func (d *Dir) sweep() error {
 // Close gives the folder back.
 func (d *Dir) Close() error { return d.lock.Close() }
 
-// replace writes a file so that nobody ever sees half of it, not even after the
-// machine has lost its power.
+// replace writes a file in a folder that need not be there.
 func replace(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, temporary+"*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(dir)
+	return durable.Replace(path, data)
 }

@@ -44,6 +44,9 @@ func check(d *Definition, size int) error {
 	if err := checkContainers(d.Task); err != nil {
 		return err
 	}
+	if err := checkVolumes(d.Task); err != nil {
+		return err
+	}
 	if slices.Contains(d.Task.RequiresCompatibilities, types.CompatibilityFargate) {
 		return checkFargate(d.Task)
 	}
@@ -93,7 +96,7 @@ func checkContainer(t types.TaskDefinition, c types.ContainerDefinition) error {
 	case c.StopTimeout != nil && *c.StopTimeout < 0:
 		return refuse("Invalid setting for container '%s'. 'stopTimeout' must not be negative.", *c.Name)
 	}
-	return nil
+	return checkRestart(c)
 }
 
 func validCheck(command []string) bool {
@@ -115,11 +118,14 @@ func checkFargate(t types.TaskDefinition) error {
 		return refuse("No Fargate configuration exists for given values: %d CPU, %d memory. See the Amazon ECS documentation for the valid values.", cpu, memory)
 	}
 	for _, c := range t.ContainerDefinitions {
-		if c.StopTimeout != nil && *c.StopTimeout > 120 {
+		switch {
+		case c.StopTimeout != nil && *c.StopTimeout > 120:
 			return refuse("Invalid setting for container '%s'. 'stopTimeout' must be at most 120 seconds on Fargate.", *c.Name)
+		case c.Privileged != nil && *c.Privileged:
+			return refuse("Fargate compatible task definitions do not support privileged")
 		}
 	}
-	return nil
+	return checkFargateVolumes(t)
 }
 
 // fargateSize knows the task sizes of Fargate on Linux: for each CPU value the

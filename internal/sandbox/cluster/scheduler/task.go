@@ -157,6 +157,9 @@ func (t *Task) Desired() string {
 	return "STOPPED"
 }
 
+// Failed reports whether the task has failed, its deployment or by itself.
+func (t *Task) Failed() bool { return t.failure != NoFailure }
+
 // Healthy reports whether the task counts towards the healthy percentage.
 func (t *Task) Healthy() bool { return t.Live() && !t.HealthySince.IsZero() }
 

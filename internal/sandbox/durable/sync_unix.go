@@ -1,14 +1,14 @@
 //go:build unix
 
-package statedir
+package durable
 
 import (
 	"errors"
 	"os"
 )
 
-// syncDir flushes the names in a folder.
-func syncDir(dir string) error {
+// SyncDir flushes the names in a folder to the disk.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

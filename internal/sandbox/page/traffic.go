@@ -1,0 +1,118 @@
+package page
+
+import (
+	"fmt"
+	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+)
+
+// traffic is a picture of the requests through each load balancer.
+func traffic(list []Balancer) g.Node {
+	if len(list) == 0 {
+		return g.Group{h.H2(g.Text("Traffic")), empty(
+			"No load balancer yet. With one, the requests through it are drawn here by target group; a service takes part by --load-balancers:",
+			"aws elbv2 create-load-balancer --name web --subnets subnet-1 subnet-2",
+			"aws elbv2 create-target-group --name web --protocol HTTP --port 8080 --vpc-id vpc-1 --target-type ip",
+			"aws elbv2 create-listener --load-balancer-arn … --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn=…")}
+	}
+	return g.Group{h.H2(g.Text("Traffic")), g.Map(list, balancer)}
+}
+
+func balancer(b Balancer) g.Node {
+	return h.Div(h.Class("balancer"),
+		h.H4(g.Text(clean(b.Name)), g.If(b.Address != "", h.A(h.Href(b.Address), h.Target("_blank"), h.Rel("noopener noreferrer"), g.Text(b.Address)))),
+		h.Div(h.Class("chart"), chart(b), h.Span(h.Class("most"), g.Textf("%d/s", most(b)))),
+		h.Ul(h.Class("legend"), g.Group(legend(b))))
+}
+
+// chart has a bar for every second: the groups' requests on one another, and the
+// failures of all on top.
+func chart(b Balancer) g.Node {
+	const width, height = 600.0, 100.0
+	scale := height / float64(max(most(b), 4))
+	step := width / mostSeconds
+	paths := make([]strings.Builder, len(b.Groups)+1)
+	bar := func(p *strings.Builder, i int, from, n int) {
+		if n > 0 {
+			fmt.Fprintf(p, "M%.1f %.1fh%.1fv-%.1fh-%.1fz", float64(i)*step, height-float64(from)*scale, step-1.5, float64(n)*scale, step-1.5)
+		}
+	}
+	for i := range mostSeconds {
+		from, failed := 0, 0
+		for k, x := range b.Groups {
+			s := x.second(i)
+			bar(&paths[k], i, from, s.Good)
+			from, failed = from+s.Good, failed+s.Failed
+		}
+		bar(&paths[len(b.Groups)], i, from, failed)
+	}
+	var drawn []g.Node
+	for k := range paths {
+		class := "g" + fmt.Sprint(k%groupColours)
+		if k == len(b.Groups) {
+			class = "failed"
+		}
+		if paths[k].Len() > 0 {
+			drawn = append(drawn, svg("path", "class", class, "d", paths[k].String())())
+		}
+	}
+	return svg("svg", "class", "bars", "viewBox", "0 0 600 100", "preserveAspectRatio", "none", "role", "img", "aria-label", told(b))(g.Group(drawn))
+}
+
+// groupColours is how many colours there are for target groups.
+const groupColours = 4
+
+// second is the i-th of the last sixty.
+func (x Group) second(i int) Second {
+	i -= mostSeconds - len(x.Seconds)
+	if i < 0 {
+		return Second{}
+	}
+	return x.Seconds[i]
+}
+
+// most is the most requests in a second.
+func most(b Balancer) int {
+	n := 0
+	for i := range mostSeconds {
+		sum := 0
+		for _, x := range b.Groups {
+			sum += x.second(i).Good + x.second(i).Failed
+		}
+		n = max(n, sum)
+	}
+	return n
+}
+
+// sums are a group's requests of the last minute.
+func (x Group) sums() (ok, failed int) {
+	for i := range mostSeconds {
+		ok, failed = ok+x.second(i).Good, failed+x.second(i).Failed
+	}
+	return ok, failed
+}
+
+// told is the picture in words.
+func told(b Balancer) string {
+	var words []string
+	for _, x := range b.Groups {
+		ok, failed := x.sums()
+		words = append(words, fmt.Sprintf("%s: %s answered and %d failed in the last minute", clean(x.Name), count(ok, "request", "requests"), failed))
+	}
+	return strings.Join(words, "; ")
+}
+
+func legend(b Balancer) []g.Node {
+	var keys []g.Node
+	for k, x := range b.Groups {
+		ok, failed := x.sums()
+		keys = append(keys, h.Li(
+			h.I(h.Class(fmt.Sprint("key g", k%groupColours)), g.Attr("aria-hidden", "true")), h.B(g.Text(clean(x.Name))),
+			g.If(x.Revision != "", h.Span(h.Class("revision"), g.Text(clean(x.Revision)))),
+			h.Span(h.Class("soft"), g.Textf("weight %d, %d/%d healthy, %s/min", x.Weight, x.Healthy, x.Targets, count(ok, "request", "requests"))),
+			g.If(failed > 0, h.Span(h.Class("bad"), g.Text(count(failed, "failure", "failures"))))))
+	}
+	return keys
+}
