@@ -86,7 +86,7 @@ func bench(ctx context.Context, w io.Writer, o options) (met bool, err error) {
 		return false, err
 	}
 	defer s.end()
-	fmt.Fprintf(w, "real containers, sandbox at speed %g, 2 tasks for each application, %d requests a second each, a fifth of them take 300 ms; %d times each\n",
+	fmt.Fprintf(w, "real containers, sandbox at speed %g, 2 tasks for each application, %d requests a second each, a fifth of them take a second; %d times each\n",
 		o.speed, o.rate, o.times)
 	counts := make([][]count, len(applications))
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	slow     = 300 * time.Millisecond
+	slow     = time.Second
 	patience = 10 * time.Second
 )
 
