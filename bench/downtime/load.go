@@ -57,11 +57,12 @@ func (c *count) words() string {
 // longest is how long a load lasts at most.
 const longest = 3 * time.Minute
 
-// under loads an address until what it runs beside is done, and a moment longer.
+// under loads an address, with requests that neither Go's client nor a proxy sends
+// again when a connection breaks, until what it runs beside is done, and a moment longer.
 func (c *count) under(ctx context.Context, address string, rate int, do func(context.Context) error) error {
 	targets := make([]vegeta.Target, 5)
 	for i := range targets {
-		targets[i] = vegeta.Target{Method: "GET", URL: "http://" + address + "/"}
+		targets[i] = vegeta.Target{Method: "POST", URL: "http://" + address + "/"}
 	}
 	targets[len(targets)-1].URL += "slow"
 	attacker := vegeta.NewAttacker(vegeta.Timeout(5*time.Second), vegeta.MaxWorkers(64), vegeta.Redirects(vegeta.NoFollow))
