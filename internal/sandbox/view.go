@@ -102,8 +102,6 @@ func ruleText(r fault.Rule) string {
 	return string(b)
 }
 
-func (v view) Traffic() []page.Balancer { return nil }
-
 // str is the string behind a pointer, "" for none.
 func str(s *string) string { return aws.ToString(s) }
 

@@ -216,3 +216,29 @@ func (c *Cluster) inspectTasks(list []taskRef) (inspected []TaskInspection, more
 	}
 	return inspected, more
 }
+
+// Target names a task's place in a target group.
+type Target struct {
+	Group string // ARN
+	ID    string
+	Port  int
+}
+
+// Targets tells which revision, family:number, runs at a place in a target group,
+// or was the last to. Nothing is told without target groups.
+func (c *Cluster) Targets() map[Target]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	places := make(map[Target]string)
+	for _, cl := range c.clusters {
+		for _, s := range cl.services {
+			for _, t := range s.tasks() { // oldest first
+				for _, g := range t.sched.Targets {
+					p := c.placeOf(t.owner, t.sched, g.TargetTemplate)
+					places[Target{p.group, p.id, p.port}] = t.owner.def.Name()
+				}
+			}
+		}
+	}
+	return places
+}

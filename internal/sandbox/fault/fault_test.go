@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -383,4 +384,21 @@ func FuzzParseRules(f *testing.F) {
 			t.Errorf("rules of %s cannot be shown: %v", body, err)
 		}
 	})
+}
+
+func TestLog_Latest_beginsWithTheNewest(t *testing.T) {
+	l := NewLog(nil)
+	if got := l.Latest(3); len(got) != 0 {
+		t.Errorf("an empty log has %+v", got)
+	}
+	for i := range keptCalls + 5 {
+		l.Begin("ecs", fmt.Sprint("Call", i))(200, "")
+	}
+	got := l.Latest(2)
+	if len(got) != 2 || got[0].Operation != fmt.Sprint("Call", keptCalls+4) || got[1].Operation != fmt.Sprint("Call", keptCalls+3) {
+		t.Errorf("the latest are %+v", got)
+	}
+	if got := l.Latest(1 << 20); len(got) != keptCalls {
+		t.Errorf("%d calls are kept, want %d", len(got), keptCalls)
+	}
 }

@@ -51,13 +51,14 @@ func changes(v View, l look) []Part {
 
 // content is everything that moves, in two columns where there is room.
 func (s *sheet) content(v View, l look) []g.Node {
-	clusters := v.Clusters()
+	clusters, balancers := v.Clusters(), v.Traffic()
 	return []g.Node{
 		h.Div(h.Class("wide"),
 			s.part("section", "sum", "sum", summary(clusters)),
+			s.part("div", "traffic", "traffic", traffic(balancers)),
 			s.finder(clusters, l),
 			s.part("div", "list", "list", s.clusters(v, clusters, l)...),
-			s.part("section", "traffic", "card", traffic(v.Traffic())),
+			s.part("div", "no-traffic", "traffic", g.If(len(balancers) == 0, noTraffic())),
 		),
 		h.Div(h.Class("side"),
 			s.part("section", "faults", "card", faults(v.Faults())),
@@ -148,5 +149,5 @@ func badge(t tone, word string) g.Node {
 // empty is what is shown where there is nothing: what to do about it.
 func empty(text string, commands ...string) g.Node {
 	return h.Div(h.Class("empty"), h.P(g.Text(text)),
-		g.If(len(commands) > 0, h.Pre(g.Map(commands, func(c string) g.Node { return g.Text("$ " + c + "\n") }))))
+		g.If(len(commands) > 0, h.Pre(g.Map(commands, func(c string) g.Node { return h.Code(g.Text("$ " + c)) }))))
 }

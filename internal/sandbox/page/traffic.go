@@ -11,13 +11,18 @@ import (
 // traffic is a picture of the requests through each load balancer.
 func traffic(list []Balancer) g.Node {
 	if len(list) == 0 {
-		return g.Group{h.H2(g.Text("Traffic")), empty(
-			"No load balancer yet. With one, the requests through it are drawn here by target group; a service takes part by --load-balancers:",
-			"aws elbv2 create-load-balancer --name web --subnets subnet-1 subnet-2",
-			"aws elbv2 create-target-group --name web --protocol HTTP --port 8080 --vpc-id vpc-1 --target-type ip",
-			"aws elbv2 create-listener --load-balancer-arn … --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn=…")}
+		return nil
 	}
-	return g.Group{h.H2(g.Text("Traffic")), g.Map(list, balancer)}
+	return h.Section(h.Class("card"), h.H2(g.Text("Traffic")), g.Map(list, balancer))
+}
+
+// noTraffic says how to come to a load balancer.
+func noTraffic() g.Node {
+	return h.Section(h.Class("card"), h.H2(g.Text("Traffic")), empty(
+		"No load balancer yet. The requests through one are drawn here by target group and revision. A service takes part with --load-balancers targetGroupArn=…,containerName=…,containerPort=…",
+		"aws elbv2 create-load-balancer --name web --subnets subnet-1 subnet-2",
+		"aws elbv2 create-target-group --name web --protocol HTTP --port 8080 --vpc-id vpc-1 --target-type ip",
+		"aws elbv2 create-listener --load-balancer-arn … --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn=…"))
 }
 
 func balancer(b Balancer) g.Node {
