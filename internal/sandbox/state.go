@@ -208,16 +208,23 @@ func (k *keeper) run() {
 	}
 }
 
+// save writes the state. A store that cannot be saved stays as it was last, and does
+// not keep the others from being written.
 func (k *keeper) save() error {
 	parts := make(map[string]json.RawMessage, len(k.parts))
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(k.parts)) {
 		raw, err := k.parts[name].Save()
 		if err != nil {
-			return fmt.Errorf("save the state of %s: %w", name, err)
+			errs = append(errs, fmt.Errorf("save the state of %s: %w", name, err))
+			if raw, err = k.dir.Part(name); err != nil || raw == nil {
+				errs = append(errs, err)
+				continue
+			}
 		}
 		parts[name] = raw
 	}
-	return k.dir.Write(k.owner, parts, k.now())
+	return errors.Join(append(errs, k.dir.Write(k.owner, parts, k.now()))...)
 }
 
 // end writes the state for the last time, while the tasks still run. A state that

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,6 +74,9 @@ func assign(v reflect.Value, tree any) error {
 	case timeType:
 		return assignTime(v, tree)
 	case documentType:
+		if nameless(tree) { // the SDK's document could not be written again
+			return misfit("a member of a document must have a name")
+		}
 		v.Set(reflect.ValueOf(ecsdocument.NewLazyDocument(documentValue(tree))))
 		return nil
 	}
@@ -242,6 +246,21 @@ func assignTime(v reflect.Value, tree any) error {
 	}
 	v.Set(reflect.ValueOf(time.UnixMilli(int64(math.Round(f * 1000))).UTC()))
 	return nil
+}
+
+// nameless says whether an object in a tree has a member without a name.
+func nameless(tree any) bool {
+	switch x := tree.(type) {
+	case []any:
+		return slices.ContainsFunc(x, nameless)
+	case map[string]any:
+		for name, value := range x {
+			if name == "" || nameless(value) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // documentValue turns the tree into what the SDK's documents are made of.
