@@ -3,25 +3,15 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/page"
-)
-
-// Bounds of a connection. There is none for a whole request, since a layer may
-// take long; a body that stalls is given up after stallTime.
-const (
-	headerTime = 10 * time.Second
-	idleTime   = 2 * time.Minute
-	stallTime  = time.Minute
 )
 
 func (s *Server) routes() http.Handler {
@@ -153,7 +143,7 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// guarded keeps web pages out and gives up bodies that stall. With anywhere other
+// guarded keeps web pages out, and gives up clients that stall. With anywhere other
 // machines may ask too.
 func guarded(next http.Handler, anywhere bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -165,8 +155,13 @@ func guarded(next http.Handler, anywhere bool) http.Handler {
 		// would pass for the sandbox's own page.
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		r.Body = &patient{r.Body, http.NewResponseController(w)}
-		next.ServeHTTP(w, r)
+		body, answer := newPatient(r.Body, w), newSender(w)
+		r.Body = body
+		defer func() { // for what the server itself reads and sends at the end
+			body.leave()
+			answer.wait()
+		}()
+		next.ServeHTTP(answer, r)
 	})
 }
 
@@ -188,20 +183,4 @@ func local(hostport string, anywhere bool) bool {
 func sameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	return origin == "" || origin == "http://"+r.Host
-}
-
-// patient reads a body as long as something comes.
-type patient struct {
-	io.ReadCloser
-	connection *http.ResponseController
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	// Not every writer has a connection (tests); without one there is nothing
-	// to wait for.
-	_ = p.connection.SetReadDeadline(time.Now().Add(stallTime))
-	n, err := p.ReadCloser.Read(b)
-	// A deadline that stays would end the request's context later on.
-	_ = p.connection.SetReadDeadline(time.Time{})
-	return n, err
 }

@@ -305,13 +305,7 @@ func (s *Server) mount() {
 	s.query.Add("sts", s.sts())
 	s.query.Add("iam", s.iam())
 	s.query.Add("elasticloadbalancing", s.balancer.API())
-	s.http = &http.Server{
-		Handler:           s.routes(),
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    1 << 20,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
-	}
+	s.http = newHTTP(s.routes(), s.cfg.Logger)
 }
 
 // gate asks the faults whether a client may push or pull.

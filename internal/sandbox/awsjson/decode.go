@@ -51,8 +51,32 @@ func Unmarshal(body []byte, into any) error {
 	return assign(reflect.ValueOf(into).Elem(), tree)
 }
 
+// maxValues bounds the values of one body. The most that AWS takes are the two
+// members of 10,000 log events; a body of nothing but small values would cost many
+// times its size in memory.
+const maxValues = 100_000
+
+// values is how many values a body has at most, whether it is JSON or not.
+func values(body []byte) int {
+	n, quoted := 1, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case !quoted && (c == ',' || c == '[' || c == '{' || c == ':'):
+			n++
+		}
+	}
+	return n
+}
+
 // parse reads exactly one JSON value, keeping numbers as they were written.
 func parse(body []byte) (any, error) {
+	if values(body) > maxValues {
+		return nil, fmt.Errorf("it has more than %d values", maxValues)
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var tree any

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -39,6 +40,18 @@ func TestCluster_a_thousand_tasks(t *testing.T) {
 	if cl.ActiveServicesCount != 100 || cl.RunningTasksCount != 1000 {
 		t.Errorf("%d services with %d running tasks, want 100 with 1000", cl.ActiveServicesCount, cl.RunningTasksCount)
 	}
+	wantHeapUnder(t, 300<<20)
 	slices.Sort(took)
 	t.Logf("steady after %s; DescribeServices meanwhile: median %s, slowest %s", time.Since(began), took[50], took[99])
+}
+
+// wantHeapUnder wants what is in use to be less than a number of bytes.
+func wantHeapUnder(t *testing.T, most uint64) {
+	t.Helper()
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	if m.HeapAlloc >= most {
+		t.Errorf("%d MB of heap are in use, want less than %d", m.HeapAlloc>>20, most>>20)
+	}
 }

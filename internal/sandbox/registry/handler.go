@@ -54,6 +54,10 @@ func (s *Store) Handler() http.Handler {
 // bounds it nor calls one that is no JSON the client's fault.
 func checkManifest(w http.ResponseWriter, r *http.Request) error {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return tooLarge("manifest", maxManifest)
+	}
 	if err == nil && !json.Valid(data) {
 		err = errors.New("not JSON")
 	}
@@ -62,6 +66,12 @@ func checkManifest(w http.ResponseWriter, r *http.Request) error {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	return nil
+}
+
+// tooLarge refuses what is longer than it may be. The specification has a status for
+// it and no code.
+func tooLarge(what string, most int64) error {
+	return ociregistry.NewHTTPError(ociregistry.NewError(fmt.Sprintf("the %s is larger than %d bytes", what, most), "TOO_LARGE", nil), http.StatusRequestEntityTooLarge, nil, nil)
 }
 
 func withoutMount(q url.Values) string {

@@ -144,8 +144,8 @@ func TestHandler_manifestTooLarge(t *testing.T) {
 	s := serve(t, "")
 	s.repository(t, "app", false)
 	answer, _ := s.send(t, http.MethodPut, "/v2/app/manifests/v1", "application/json", make([]byte, maxManifest+1))
-	if answer.StatusCode != 400 {
-		t.Errorf("a manifest of %d bytes answers %d, want 400", maxManifest+1, answer.StatusCode)
+	if answer.StatusCode != 413 {
+		t.Errorf("a manifest of %d bytes answers %d, want 413", maxManifest+1, answer.StatusCode)
 	}
 }
 

@@ -65,6 +65,7 @@ type Store struct {
 	dir             string
 	temporary       bool // dir is ours to remove
 	durable         bool // outlives the machine's power
+	maxLayer        int64
 	token           string
 	gate            Gate
 	now             func() time.Time
@@ -127,7 +128,7 @@ const stateFile = "repositories.json"
 func Open(dir, account, region string, options ...Option) (*Store, error) {
 	s := &Store{
 		account: account, region: region, dir: dir, temporary: dir == "",
-		token: rand.Text(), now: time.Now, speed: 1,
+		token: rand.Text(), now: time.Now, maxLayer: maxLayer, speed: 1,
 		gate:  func(Action, string) error { return nil },
 		repos: make(map[string]*repository), uploads: make(map[string]*upload),
 	}

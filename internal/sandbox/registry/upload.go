@@ -16,6 +16,13 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
+// Bounds of uploads: ECR's quota for the size of a layer, and how many may be open at
+// once.
+const (
+	maxLayer   = 52_000 << 20
+	maxUploads = 200
+)
+
 // idleUpload is how long an upload may rest before it is given up.
 const idleUpload = time.Hour
 
@@ -58,12 +65,37 @@ func (s *Store) begin(repo string) (*upload, error) {
 	if err == nil {
 		s.uploads[u.id] = u
 	}
+	tooMany := len(s.uploads) > maxUploads
 	s.mu.Unlock()
 	if err != nil {
 		u.drop()
 		return nil, err
 	}
+	if tooMany {
+		s.dropIdlest(u)
+	}
 	return u, nil
+}
+
+// dropIdlest gives up the upload, other than the new one, to which nothing was
+// written for the longest time.
+func (s *Store) dropIdlest(new *upload) {
+	s.mu.Lock()
+	var idlest *upload
+	var since time.Time
+	for _, u := range s.uploads {
+		if u == new || !u.lock.TryLock() { // one that is being written to
+			continue
+		}
+		if idlest == nil || u.used.Before(since) {
+			idlest, since = u, u.used
+		}
+		u.lock.Unlock()
+	}
+	s.mu.Unlock()
+	if idlest != nil {
+		_ = idlest.Cancel()
+	}
 }
 
 // resume finds an upload of the repository. offset is where the client goes on,
@@ -112,6 +144,9 @@ func (u *upload) Write(p []byte) (int, error) {
 	defer u.lock.Unlock()
 	if u.file == nil {
 		return 0, ociregistry.ErrBlobUploadUnknown
+	}
+	if u.size+int64(len(p)) > u.store.maxLayer {
+		return 0, tooLarge("layer", u.store.maxLayer)
 	}
 	n, err := u.file.Write(p)
 	u.hash.Write(p[:n])
