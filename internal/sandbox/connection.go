@@ -102,9 +102,12 @@ func (s *sender) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // Flush sends what was written.
-func (s *sender) Flush() {
+func (s *sender) Flush() { _ = s.FlushError() } // a client that has gone needs nothing
+
+// FlushError is Flush for [http.ResponseController].
+func (s *sender) FlushError() error {
 	s.wait()
-	_ = s.connection.Flush() // a client that has gone needs nothing
+	return s.connection.Flush()
 }
 
 // Unwrap lets http.ResponseController reach the connection.
