@@ -32,6 +32,7 @@ type statusReport struct {
 	Deployments []statusDeployment `json:"deployments"`
 	Tasks       []statusTask       `json:"tasks"`
 	Images      []statusImage      `json:"images"`
+	Hooks       []statusHook       `json:"hooks"`
 	Back        string             `json:"rollbackTarget,omitempty"`
 }
 
@@ -122,6 +123,7 @@ func readStatus(ctx context.Context, c release.Clients, cluster, service string,
 		Healthy: history.Completed(svc), State: release.ProgressOf(svc, now), Summary: release.Serves(svc),
 		Desired: int(svc.DesiredCount), Running: int(svc.RunningCount), Pending: int(svc.PendingCount),
 		Deployments: []statusDeployment{}, Tasks: []statusTask{}, Images: []statusImage{},
+		Hooks: readHooks(ctx, c.ECS, svc),
 	}
 	for _, d := range svc.Deployments {
 		t := ledger.Tags[aws.ToString(d.TaskDefinition)]
@@ -225,6 +227,9 @@ func (s *session) printStatus(rep statusReport) error {
 		images.Row(i.Container, ref, digest)
 	}
 	if err := images.Flush(); err != nil {
+		return err
+	}
+	if err := s.printHooks(rep.Hooks); err != nil {
 		return err
 	}
 	if rep.Back != "" && a.stdoutTerminal {

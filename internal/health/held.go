@@ -35,8 +35,13 @@ func (r *run) hold(now time.Time) {
 		return
 	}
 	r.progress.at = now
-	r.tellOnce("hook "+str(h.HookId)+string(r.own.LifecycleStage), event.Warn, fmt.Sprintf("ECS waits at %s for somebody to go on%s: aws ecs continue-service-deployment "+
-		"--service-deployment-arn %s --hook-id %s%s --action CONTINUE (or ROLLBACK)", r.stage(), expiry(h), str(r.own.ServiceDeploymentArn), str(h.HookId), InRegion(str(r.own.ServiceDeploymentArn))))
+	r.tellOnce("hook "+str(h.HookId)+string(r.own.LifecycleStage), event.Warn, fmt.Sprintf("ECS waits at %s for somebody to go on%s: %s (or ROLLBACK)",
+		r.stage(), expiry(h), ContinueCommand(str(r.own.ServiceDeploymentArn), str(h.HookId))))
+}
+
+// ContinueCommand is what ends a pause.
+func ContinueCommand(serviceDeployment, hook string) string {
+	return fmt.Sprintf("aws ecs continue-service-deployment --service-deployment-arn %s --hook-id %s%s --action CONTINUE", serviceDeployment, hook, InRegion(serviceDeployment))
 }
 
 func (r *run) stage() string { return cmp.Or(string(r.own.LifecycleStage), "a lifecycle stage") }

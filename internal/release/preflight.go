@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
+	"github.com/weelo/weelo-deploy/internal/health"
 	"github.com/weelo/weelo-deploy/internal/history"
 	"github.com/weelo/weelo-deploy/internal/image"
 	"github.com/weelo/weelo-deploy/internal/taskdef"
@@ -150,8 +151,7 @@ func acceptable(s types.Service) error {
 			Hint("weelo-deploy releases REPLICA services")
 	}
 	if d := s.DeploymentConfiguration; d != nil && d.Strategy != "" && d.Strategy != types.DeploymentStrategyRolling {
-		return event.Fail(event.CodeUnsupported, fmt.Sprintf("service %s has the deployment strategy %s", name, d.Strategy)).
-			Hint("this version releases services with the strategy ROLLING")
+		return otherStrategy(s)
 	}
 	if s.DesiredCount == 0 {
 		return event.Fail(event.CodeServiceNotReady, fmt.Sprintf("service %s wants 0 tasks, so no revision can be proven on it", name)).
@@ -161,6 +161,18 @@ func acceptable(s types.Service) error {
 		return event.Fail(event.CodeServiceNotReady, fmt.Sprintf("service %s has no deployment", name))
 	}
 	return canProgress(s)
+}
+
+// otherStrategy refuses a service whose traffic ECS shifts. Where a deployment is in
+// progress, ECS's own way back is named.
+func otherStrategy(s types.Service) error {
+	f := event.Fail(event.CodeUnsupported, fmt.Sprintf("service %s has the deployment strategy %s", aws.ToString(s.ServiceName), s.DeploymentConfiguration.Strategy)).
+		Hint("this version releases and rolls back services with the strategy ROLLING; watch, status, history and logs know the others")
+	p, arn := history.Primary(s), aws.ToString(s.CurrentServiceDeployment)
+	if p != nil && p.RolloutState == types.DeploymentRolloutStateInProgress && arn != "" {
+		f.Try("aws ecs stop-service-deployment --service-deployment-arn " + arn + " --stop-type ROLLBACK" + health.InRegion(arn))
+	}
+	return f
 }
 
 // canProgress refuses percentages that let ECS neither start nor stop a task.
