@@ -32,8 +32,9 @@ func newSandboxFaultCommand(a *app) *cobra.Command {
 		},
 		Long: `fault adds a rule to the sandbox that AWS_ENDPOINT_URL names, or a list of them, and
 prints the ids. docs/sandbox.md lists what rules can do: fail, hang, cut or delay calls (when),
-keep images from being pulled or pushed (pull, push), end tasks and fail their health checks (task),
-take capacity, hosts and the right time away (capacity, host, clock), and deny permissions (deny).`,
+set alarms off (when with alarm), keep images from being pulled or pushed (pull, push), end tasks
+and fail their health checks (task), take capacity, hosts and the right time away (capacity, host,
+clock), and deny permissions (deny).`,
 		Example: `  weelo-deploy sandbox fault '{"when":"DescribeTasks","times":3,"error":"ThrottlingException"}'
   weelo-deploy sandbox fault '{"task":"web","exit":139,"delay":"2s"}'
   weelo-deploy sandbox fault --list
