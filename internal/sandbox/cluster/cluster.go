@@ -155,6 +155,7 @@ func (c *Cluster) stepService(s *service, env scheduler.Env) []job {
 		return nil
 	}
 	env.Room, env.Instance = c.roomFor(s), c.instanceID(s.cluster)
+	env.Ports = c.portsFor(s)
 	acts, next := s.sched.Step(env)
 	s.dirty, s.next = false, next
 	s.settle()

@@ -43,9 +43,11 @@ func (c *Cluster) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTask
 		return &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{{Arn: ptr(c.containerInstance(cl)), Reason: &reason}}}, nil
 	}
 	want := int(*in.Count)
-	room := c.roomToRun(def, want)
+	ports := c.portsToRun(cl, def, in, want)
+	room := c.roomToRun(def, ports)
 	out := c.ran(cl, c.addLoose(cl, def, in, room, string(request)))
-	out.Failures = append(out.Failures, c.noRoom(cl, in, want-room)...)
+	out.Failures = append(out.Failures, c.noRoom(cl, in, ports-room)...)
+	out.Failures = append(out.Failures, c.noPorts(cl, want-ports)...)
 	return out, nil
 }
 

@@ -8,6 +8,7 @@ import (
 // Texts of tasks that found no place (service event messages, Developer Guide).
 const (
 	noFargate  = "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+	portTaken  = "was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance %s) is already using a port required by your task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 	noInstance = "was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance %s) has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 )
 
@@ -16,13 +17,26 @@ const (
 // (Deployment.failedTasks, API reference); it is tried again in the pace of
 // [Pace.Place], and told about the first time.
 func (s *Service) placeable(d *Deployment, n int, env Env) int {
-	if env.Room == nil || d.Restored {
+	if d.Restored {
 		return n
 	}
 	if env.Now.Before(d.nextTry) {
 		return 0
 	}
-	room := env.Room(n)
+	room, text := n, s.noRoom(d, env)
+	if env.Ports != nil {
+		switch room = min(n, 1); env.Ports() {
+		case PortsLeaving:
+			return 0
+		case PortsTaken:
+			room, text = 0, fmt.Sprintf(portTaken, env.Instance)
+		default:
+			n = room // what comes beside it is looked at next
+		}
+	}
+	if env.Room != nil {
+		room = min(room, env.Room(n))
+	}
 	if room >= n {
 		d.short = false
 		return n
@@ -32,10 +46,20 @@ func (s *Service) placeable(d *Deployment, n int, env Env) int {
 	d.Updated = env.Now
 	if !d.short {
 		d.short = true
-		s.say(env, s.noRoom(d, env))
+		s.say(env, text)
 	}
 	return room
 }
+
+// Ports says how it stands with the host ports that a task wants.
+type Ports int
+
+// States of host ports.
+const (
+	PortsFree    Ports = iota
+	PortsLeaving       // who has them is on its way out: nobody is to blame
+	PortsTaken
+)
 
 // Retry has tasks that found no place tried again at the next step.
 func (s *Service) Retry() {

@@ -24,6 +24,9 @@ type Env struct {
 	// Room is for how many of that many new tasks of the service there is
 	// capacity; nil: for all.
 	Room func(tasks int) int
+	// Ports says whether the host ports that a task of the service wants are free;
+	// nil: it wants none of its own.
+	Ports func() Ports
 	// Instance is the id of the cluster's container instance.
 	Instance string
 
