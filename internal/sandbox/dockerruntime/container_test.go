@@ -154,7 +154,7 @@ func TestDependencyThatIsLateFailsTheStart(t *testing.T) {
 
 func TestLogOfManyLinesArrivesWholeAndInOrder(t *testing.T) {
 	t.Parallel()
-	const count = 50_000
+	const count = 20_000
 	b := newBench(t)
 	c := b.container("app", probe(t))
 	c.Command = []string{"lines", strconv.Itoa(count)}

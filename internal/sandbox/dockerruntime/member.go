@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weelo/weelo-deploy/internal/engine"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task"
 )
 
-// logDrain is how long after a container's end its last lines may take.
+// logDrain is how long after a container's end the next of its last lines may take.
 const logDrain = 5 * time.Second
 
 // member is how far a container of a task is, for those that depend on it. Each
@@ -25,6 +26,7 @@ type member struct {
 	startedAt time.Time // set before started is closed
 	exitCode  *int      // set before ended is closed, when it had started
 	logged    time.Time // when the last of its log was written that has been told
+	lines     atomic.Int64
 }
 
 func newMember(c task.Container) *member {
@@ -114,12 +116,7 @@ func (t *running) attend(c task.Container, id string, m *member) task.Event {
 	exit, err := t.rt.engine.WaitContainer(t.rt.ctx, id)
 	asked := t.stopped()
 	close(exited)
-	drain := time.NewTimer(logDrain)
-	defer drain.Stop()
-	select {
-	case <-logged:
-	case <-drain.C:
-	}
+	drain(logged, &m.lines)
 	cancel()
 	attendants.Wait()
 	if err == nil && exit.Code == 137 && !asked && t.memory(c) > 0 {
@@ -148,12 +145,33 @@ func exitEvent(container string, exit engine.Exit, err error) task.Event {
 	return e
 }
 
+// drain returns when the log has been told, or nothing more of it has come for a
+// while: what a container wrote just before its end may be more than a slow machine
+// reads in that time.
+func drain(logged <-chan struct{}, lines *atomic.Int64) {
+	pause := time.NewTicker(logDrain)
+	defer pause.Stop()
+	for before := lines.Load(); ; {
+		select {
+		case <-logged:
+			return
+		case <-pause.C:
+		}
+		now := lines.Load()
+		if now == before {
+			return
+		}
+		before = now
+	}
+}
+
 // follow hands on what the container writes. A container whose log cannot be read
 // runs on without.
 func (t *running) follow(ctx context.Context, container, id string, m *member) {
 	var err error
 	m.logged, err = t.rt.engine.FollowLogs(ctx, id, m.logged, func(l engine.LogLine) {
 		t.send(task.Event{Kind: task.LogLine, Container: container, At: l.At, Line: l.Text})
+		m.lines.Add(1)
 	})
 	if err != nil && ctx.Err() == nil {
 		t.send(task.Event{Kind: task.LogLine, Container: container, Line: fmt.Sprintf("[sandbox: %v]", err)})
