@@ -54,8 +54,10 @@ func (c *count) words() string {
 	return strings.Join(list, ", ")
 }
 
-// longest is how long a load lasts at most.
-const longest = 3 * time.Minute
+const (
+	longest = 3 * time.Minute  // that a load lasts
+	lost    = 30 * time.Second // after which no answer is waited for any more; before, it is slow
+)
 
 // under loads an address, with requests that neither Go's client nor a proxy sends
 // again when a connection breaks, until what it runs beside is done, and a moment longer.
@@ -65,7 +67,7 @@ func (c *count) under(ctx context.Context, address string, rate int, do func(con
 		targets[i] = vegeta.Target{Method: "POST", URL: "http://" + address + "/"}
 	}
 	targets[len(targets)-1].URL += "slow"
-	attacker := vegeta.NewAttacker(vegeta.Timeout(5*time.Second), vegeta.MaxWorkers(64), vegeta.Redirects(vegeta.NoFollow))
+	attacker := vegeta.NewAttacker(vegeta.Timeout(lost), vegeta.MaxWorkers(64), vegeta.Redirects(vegeta.NoFollow))
 	defer attacker.Stop()
 	done := make(chan error, 1)
 	go func() {

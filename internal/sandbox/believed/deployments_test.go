@@ -14,7 +14,7 @@ import (
 )
 
 // crash is the script of an image that dies of SIGSEGV at once.
-var crash = scripted.Script{Exits: true, ExitAfter: time.Millisecond, ExitCode: 139}
+var crash = scripted.Script{Exits: true, ExitCode: 139}
 
 // breaking is a circuit breaker with its rollback, as CreateService takes it.
 func breaking(in *ecs.CreateServiceInput) {

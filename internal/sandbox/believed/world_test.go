@@ -12,10 +12,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -48,6 +50,8 @@ type world struct {
 	ecr     *ecr.Client
 	logs    *cloudwatchlogs.Client
 	sts     *sts.Client
+	elb     *elb.Client
+	alarms  *cloudwatch.Client
 }
 
 // start starts a sandbox in which AWS's waiting times are a thousandth.
@@ -81,6 +85,7 @@ func (w *world) connect(retryer aws.Retryer) {
 		Retryer:     func() aws.Retryer { return retryer },
 	}
 	w.ecs, w.ecr, w.logs, w.sts = ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg), sts.NewFromConfig(cfg)
+	w.elb, w.alarms = elb.NewFromConfig(cfg), cloudwatch.NewFromConfig(cfg)
 }
 
 // must passes an answer on and ends the test when there is none.
