@@ -192,7 +192,7 @@ func TestRollbackOfAnotherStrategyNamesTheWayBack(t *testing.T) {
 	s := w.watchSettings()
 	s.Command = "rollback"
 	res := w.run(s).Rollback(t.Context(), "", false)
-	w.want(res, 4, event.Refused, event.CodeUnsupported, "")
+	w.want(res, 4, event.Refused, event.CodeUnsupported, "27")
 	arn := aws.ToString(w.service().CurrentServiceDeployment)
 	if want := "aws ecs stop-service-deployment --service-deployment-arn " + arn + " --stop-type ROLLBACK --region ap-south-1"; !slices.Contains(res.Failure.Next, want) {
 		t.Errorf("next commands are %q, want %q", res.Failure.Next, want)
