@@ -2,12 +2,17 @@ package awsjson
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // moduleDir is where a module's source is on this machine.
@@ -91,4 +96,59 @@ func TestErrorShapes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestResponseSnapshots reads the answers that the SDK modules carry for their own
+// tests, every member of every operation set, and writes them as they were.
+func TestResponseSnapshots(t *testing.T) {
+	for _, s := range sdks {
+		t.Run(s.name, func(t *testing.T) {
+			outputs := make(map[string]reflect.Type)
+			for m := range operations(s.client) {
+				outputs[m.Name] = m.Type.Out(0).Elem()
+			}
+			files, err := filepath.Glob(filepath.Join(moduleDir(t, snapshotModules[s.name]), "response_snapshot", "*.response.snap"))
+			if err != nil || len(files) < 60 {
+				t.Fatalf("found %d snapshots (%v), want one for each operation", len(files), err)
+			}
+			for _, file := range files {
+				operation, body := readSnapshot(t, file)
+				if len(body) == 0 || s.events(operation) {
+					continue
+				}
+				out := outputs[operation]
+				if out == nil {
+					t.Errorf("%s is of operation %q, which the client does not have", file, operation)
+					continue
+				}
+				if err := rewrite(body, reflect.New(out).Interface()); err != nil {
+					t.Errorf("%s: %v", filepath.Base(file), err)
+				}
+			}
+		})
+	}
+}
+
+// rewrite decodes an answer, encodes it and wants the same JSON.
+func rewrite(body []byte, into any) error {
+	if err := Unmarshal(body, into); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	again, err := Marshal(into)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	var was, is any
+	if err := errors.Join(json.Unmarshal(body, &was), json.Unmarshal(again, &is)); err != nil {
+		return err
+	}
+	if d := cmp.Diff(was, is); d != "" {
+		return fmt.Errorf("(-as the SDK has it +as we write it):\n%s", d)
+	}
+	return nil
+}
+
+// events says that an operation answers with a stream, which nobody serves.
+func (s sdk) events(operation string) bool {
+	return operation == "StartLiveTail" || operation == "GetLogObject"
 }
