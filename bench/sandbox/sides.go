@@ -125,6 +125,9 @@ func (s *side) start(ctx context.Context) error {
 // peak is the most memory that the process ever had resident, in bytes; 0 where the
 // system does not say.
 func (s *side) peak() int64 {
+	if s.process.Process == nil {
+		return s.highest
+	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
 	if err != nil {
 		return s.highest

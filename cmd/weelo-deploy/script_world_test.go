@@ -194,6 +194,13 @@ func cmdLeftovers(ts *testscript.TestScript, neg bool, args []string) {
 			left = append(left, "network "+n.Name)
 		}
 	}
+	volumes, err := e.Volumes(ctx, dockerruntime.LabelSandbox)
+	ts.Check(err)
+	for _, v := range volumes {
+		if ours(v.Labels) {
+			left = append(left, "volume "+v.Name)
+		}
+	}
 	images, err := e.Images(ctx, dockerruntime.LabelSandbox)
 	ts.Check(err)
 	for _, i := range images {

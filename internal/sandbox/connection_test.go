@@ -65,7 +65,7 @@ func inServer(t *testing.T, f func(t *testing.T, p *pipes, password string)) {
 		if err := store.CreateRepository("app", false); err != nil {
 			t.Fatal(err)
 		}
-		s3 := objects.New("us-east-1", dir+"/objects")
+		s3 := objects.New("us-east-1", dir+"/objects", false)
 		s3.CreateBucket("b")
 		api := new(awsjson.Mux)
 		mux := http.NewServeMux()

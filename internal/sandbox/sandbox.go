@@ -248,7 +248,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		cfg: cfg, state: state, listener: listener, served: make(chan struct{}), closing: make(chan struct{}),
 		logs: logstore.New(cfg.Account, cfg.Region, cfg.Now), calls: fault.NewLog(cfg.Now),
 		alarms:  alarms.New(cfg.Account, cfg.Region, cfg.Now),
-		objects: objects.New(cfg.Region, state.path("objects")), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
+		objects: objects.New(cfg.Region, state.objects(cfg), state != nil), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
 	options := []registry.Option{registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate)}
 	if state != nil {

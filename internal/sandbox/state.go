@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"path/filepath"
 	"net/netip"
 	"slices"
 	"time"
@@ -108,12 +109,16 @@ func here(registry string) string {
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
-// path is a place for a store's own files, empty when nothing is kept.
-func (k *keeper) path(name string) string {
-	if k == nil {
-		return ""
+// objects is the folder of S3's objects: with the state, or with the registry, which
+// whoever made its folder removes.
+func (k *keeper) objects(cfg Config) string {
+	switch {
+	case k != nil:
+		return k.dir.Path("objects")
+	case cfg.Dir != "":
+		return filepath.Join(cfg.Dir, "objects")
 	}
-	return k.dir.Path(name)
+	return ""
 }
 
 // HasState says whether a folder has a state that a sandbox would go on from.

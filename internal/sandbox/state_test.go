@@ -120,7 +120,7 @@ func TestServer_listensWhereItsStateWas(t *testing.T) {
 // not closed: what a kill would leave.
 func TestServer_writesItsStateWhileItRuns(t *testing.T) {
 	dir, killed := t.TempDir(), t.TempDir()
-	w := released(t, dir)
+	released(t, dir)
 	for {
 		if raw, err := os.ReadFile(filepath.Join(dir, "state.json")); err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestServer_writesItsStateWhileItRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w = start(t, Config{State: copied})
+	w := start(t, Config{State: copied})
 	w.steady(t, 2)
 }
 

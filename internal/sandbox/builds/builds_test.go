@@ -36,7 +36,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	logs := logstore.New("000000000000", "us-east-1", nil)
-	store := objects.New("us-east-1", "")
+	store := objects.New("us-east-1", "", false)
 	t.Cleanup(func() { _ = store.Close() })
 	w := &world{logs: logs, Store: New(Config{Account: "000000000000", Region: "us-east-1", Now: time.Now, Logs: logs, Objects: store,
 		Env: func() []string { return []string{"PATH=" + os.Getenv("PATH"), "GREETING=hello"} }})}

@@ -31,6 +31,7 @@ const mostBytes = 512 << 20
 // Store is the buckets of one region.
 type Store struct {
 	region    string
+	kept      bool // a state names the files
 	temporary bool // dir is ours to remove
 
 	mu     sync.Mutex
@@ -49,9 +50,10 @@ type object struct {
 }
 
 // New makes a store without buckets in a directory; an empty one is a temporary
-// one, made when it is needed.
-func New(region, dir string) *Store {
-	return &Store{region: region, dir: dir, temporary: dir == "", bucket: map[string]map[string]object{}}
+// one, made when it is needed. With kept the store is saved, and another one will
+// load what it was: files stay as long as a state on the disk may name them.
+func New(region, dir string, kept bool) *Store {
+	return &Store{region: region, dir: dir, kept: kept, temporary: dir == "", bucket: map[string]map[string]object{}}
 }
 
 // Close removes a temporary directory.
@@ -199,8 +201,8 @@ func (s *Store) drop(content map[string]object, key string) {
 		return
 	}
 	delete(content, key)
-	if s.temporary {
-		_ = os.Remove(filepath.Join(s.dir, old.File)) // Close removes what stays
+	if !s.kept {
+		_ = os.Remove(filepath.Join(s.dir, old.File)) // whoever removes the directory removes what stays
 		return
 	}
 	s.replaced = append(s.replaced, old.File)
@@ -244,7 +246,7 @@ func (s *Store) store(bucket, key string, body io.Reader, check func(int64) erro
 	if err == nil {
 		err = check(size)
 	}
-	if err == nil && !s.temporary {
+	if err == nil && s.kept {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestHandler_MakesBucketsByPath(t *testing.T) {
-	s := objects.New("us-east-1", "")
+	s := objects.New("us-east-1", "", false)
 	h := s.Handler((&awsjson.Mux{}).Do)
 	for _, c := range []struct {
 		method, path string
@@ -33,7 +33,7 @@ func TestHandler_MakesBucketsByPath(t *testing.T) {
 
 func TestSave_IsWhatLoadBringsBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "objects")
-	s := objects.New("us-east-1", dir)
+	s := objects.New("us-east-1", dir, true)
 	s.CreateBucket("conf")
 	s.CreateBucket("empty")
 	put(t, s, "conf", "dir/app.env", "A=1\x00")
@@ -42,7 +42,7 @@ func TestSave_IsWhatLoadBringsBack(t *testing.T) {
 	put(t, s, "conf", "dir/app.env", "A=3")
 	put(t, s, "conf", "late", "C=4") // neither of these is in the state
 
-	other := objects.New("us-east-1", dir)
+	other := objects.New("us-east-1", dir, true)
 	if err := other.Load(saved); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestSave_IsWhatLoadBringsBack(t *testing.T) {
 // until the next is written.
 func TestSave_removesFilesThatNoStateNames(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "objects")
-	s := objects.New("us-east-1", dir)
+	s := objects.New("us-east-1", dir, true)
 	s.CreateBucket("conf")
 	put(t, s, "conf", "a", "1")
 	save(t, s)
@@ -85,7 +85,7 @@ func TestSave_removesFilesThatNoStateNames(t *testing.T) {
 
 func TestClose_removesTheTemporaryFolder(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	s := objects.New("us-east-1", "")
+	s := objects.New("us-east-1", "", false)
 	s.CreateBucket("conf")
 	put(t, s, "conf", "a", "1")
 	put(t, s, "conf", "a", "2")

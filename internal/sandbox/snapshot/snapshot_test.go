@@ -41,7 +41,7 @@ type root struct {
 func sample() *root {
 	one := 1
 	a := &node{Name: "a", code: &one, at: time.Date(2026, 11, 1, 12, 0, 0, 5, time.UTC), wait: time.Second, how: 3,
-		raw: json.RawMessage(`{ "b":1, "a":2 }`), data: []byte{0, 255}, both: [2]bool{true, false}}
+		raw: json.RawMessage(`{ "b":1, "a":2 }`), data: []byte{0, 255}, both: [2]bool{true, false}, skip: make(chan int)}
 	b := &node{Name: "b", next: a}
 	a.next = b
 	family := "web"
@@ -68,6 +68,9 @@ func TestMarshal_keepsWhatIsThere(t *testing.T) {
 	}
 	if out.none != nil || out.empty == nil || out.input.LoadBalancers == nil || out.input.Tags != nil {
 		t.Error("nil and empty lists are not told apart")
+	}
+	if out.nodes["a"].skip != nil {
+		t.Error("what is not to be kept is there")
 	}
 	if string(out.nodes["a"].raw) != `{ "b":1, "a":2 }` {
 		t.Errorf("the raw message has become %s", out.nodes["a"].raw)
