@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"path/filepath"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
