@@ -127,7 +127,7 @@ func (c *Cluster) loseHost(kind string, share int) (ids []string, kill []victim)
 		case HostEC2:
 			t.sched.LoseHost(scheduler.StopTermination, fmt.Sprintf("Host EC2 (instance i-%s) terminated.", c.instanceID(t.owner.cluster)[:17]), now)
 		default:
-			t.sched.LoseHost(scheduler.StopInfrastructure, "The task was stopped because of a failure of the underlying infrastructure.", now)
+			t.sched.LoseHost(scheduler.StopInfrastructure, scheduler.ReasonInfrastructure, now)
 		}
 		for _, k := range t.sched.Containers {
 			kill = append(kill, victim{t.sched.ID, k.Name})

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 	"github.com/weelo/weelo-deploy/internal/sandbox/snapshot"
 )
 
@@ -92,7 +93,7 @@ func TestCluster_Save_keepsServicesAndTheirPast(t *testing.T) {
 		}
 		lost := 0
 		for _, task := range w.tasks(types.DesiredStatusStopped) {
-			if task.StopCode == types.TaskStopCodeTerminationNotice {
+			if task.StopCode == scheduler.StopInfrastructure {
 				lost++
 			}
 		}
@@ -169,7 +170,7 @@ func TestCluster_Save_aTaskByItselfIsStoppedByARestart(t *testing.T) {
 		w = w.restart()
 		defer w.close()
 		got := must(w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String("prod"), Tasks: []string{*ran.TaskArn}})).Tasks[0]
-		if *got.LastStatus != "STOPPED" || got.StopCode != types.TaskStopCodeTerminationNotice || !strings.HasPrefix(*got.StoppedReason, "Host EC2") {
+		if *got.LastStatus != "STOPPED" || got.StopCode != scheduler.StopInfrastructure || *got.StoppedReason != scheduler.ReasonInfrastructure {
 			t.Errorf("the task is %s %s %q", *got.LastStatus, got.StopCode, *got.StoppedReason)
 		}
 		if again := must(w.ecs.RunTask(ctx, in)).Tasks[0]; *again.TaskArn != *ran.TaskArn {

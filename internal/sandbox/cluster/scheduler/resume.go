@@ -2,11 +2,12 @@ package scheduler
 
 import "time"
 
-// StopTermination is the stop code of a task whose host is gone, and reasonHostGone
-// what AWS says then; the instance is none.
+// What is said of a task whose host is gone: on an instance, of which none is named
+// here, and on Fargate.
 const (
-	StopTermination = "TerminationNotice"
-	reasonHostGone  = "Host EC2 (instance i-00000000000000000) terminated."
+	StopTermination      = "TerminationNotice"
+	reasonTermination    = "Host EC2 (instance i-00000000000000000) terminated."
+	ReasonInfrastructure = "The task was stopped because of a failure of the underlying infrastructure."
 )
 
 // Resume tells that everything has ended which ran, with the host that it ran on,
@@ -54,7 +55,11 @@ func (t *Task) Lose(now time.Time) {
 	if t.Status == Stopped {
 		return
 	}
-	t.stop(StopTermination, reasonHostGone, now)
+	code, reason := StopTermination, reasonTermination
+	if t.Fargate {
+		code, reason = StopInfrastructure, ReasonInfrastructure
+	}
+	t.stop(code, reason, now)
 	t.Status, t.StoppedAt = Stopped, now
 	if t.ExecutionStopped.IsZero() {
 		t.ExecutionStopped = now

@@ -22,7 +22,7 @@ func TestService_Resume_aSteadyServiceServesAtOnce(t *testing.T) {
 	}
 	stopped := 0
 	for _, task := range m.s.Tasks {
-		if task.Status == Stopped && task.StopCode == StopTermination && !task.StoppedAt.IsZero() {
+		if task.Status == Stopped && task.StopCode == StopInfrastructure && !task.StoppedAt.IsZero() {
 			stopped++
 		}
 	}
