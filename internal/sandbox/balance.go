@@ -18,6 +18,11 @@ func (b balance) Deregister(group, id string, port int) error {
 	return said(b.Balancer.Deregister(group, balancer.Target{ID: id, Port: port}))
 }
 
+// SetWeights shares the traffic of a rule out.
+func (b balance) SetWeights(rule string, weights map[string]int) error {
+	return said(b.Balancer.SetWeights(rule, weights))
+}
+
 // said is an error by its text alone, as service events quote it.
 func said(err error) error {
 	if err == nil {

@@ -267,7 +267,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,
 		Runtime: mishap.Wrap(cfg.Runtime, s.faults), Images: s.images(), Logs: s.logs, Secrets: s.secrets, Objects: s.objects,
 		Alarms: s.alarms, Hooks: s.hooks, Isolated: cfg.Isolated, BreakerIgnoresCrashes: cfg.BreakerIgnoresCrashes, Changed: state.touch, Capacity: s.faults,
-		Traffic: s.balancer, Balancer: balance{s.balancer},
+		Traffic: balance{s.balancer}, Balancer: balance{s.balancer},
 	})
 	s.logs.OnAppend(state.touch)
 	s.faults.Alarms = s.alarms
