@@ -48,7 +48,6 @@ type ContainerSpec struct {
 	CapAdd, CapDrop []string
 	NoNewPrivileges bool
 	SecurityOptions []string
-	Privileged      bool
 	CPUShares       int64 // relative weight
 	ShmBytes        int64 // size of /dev/shm
 	Sysctls         map[string]string
@@ -121,7 +120,7 @@ func (e *Engine) CreateContainer(ctx context.Context, s ContainerSpec) (string, 
 func hostConfig(s ContainerSpec) (*container.HostConfig, nat.PortSet, error) {
 	h := &container.HostConfig{
 		NetworkMode: container.NetworkMode(s.Network), ExtraHosts: s.ExtraHosts, DNS: s.DNS, DNSSearch: s.DNSSearch,
-		ReadonlyRootfs: s.ReadonlyRootfs, Privileged: s.Privileged, SecurityOpt: slices.Clone(s.SecurityOptions),
+		ReadonlyRootfs: s.ReadonlyRootfs, SecurityOpt: slices.Clone(s.SecurityOptions),
 		CapAdd: strslice.StrSlice(s.CapAdd), CapDrop: strslice.StrSlice(s.CapDrop),
 		ShmSize: s.ShmBytes, Sysctls: s.Sysctls, Tmpfs: s.Tmpfs, VolumesFrom: s.VolumesFrom,
 		// Spelled out, because Logs cannot read every driver that an engine may
