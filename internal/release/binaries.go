@@ -87,9 +87,12 @@ func (r *Run) scanImage(ctx context.Context, config string, src scan.Source) (sc
 	cache, _ := scan.UserCache()
 	os, arch, _ := strings.Cut(r.Build.Platform, "/")
 	arch, _, _ = strings.Cut(arch, "/") // of linux/arm64/v8
-	return scan.Image(ctx, src, scan.Target{OS: os, Arch: arch}, scan.Options{
-		Allow: r.Allow, Cache: cache, Config: config, Entrypoint: c.EntryPoint, Command: c.Command,
-	})
+	o := scan.Options{Allow: r.Allow, Cache: cache, Config: config, Entrypoint: c.EntryPoint, Command: c.Command}
+	if program, ok := c.InVolume(); ok {
+		r.note("verify", event.Info, program+" lies in a volume: of the image, what it starts by itself is looked into instead")
+		o.Entrypoint, o.Command = nil, nil
+	}
+	return scan.Image(ctx, src, scan.Target{OS: os, Arch: arch}, o)
 }
 
 // noteEmulation recalls what the image's labels say of its build: one that was built under

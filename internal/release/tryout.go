@@ -27,6 +27,10 @@ func (r *Run) tryOut(ctx context.Context, e Engine) error {
 	if err != nil {
 		return err
 	}
+	if program, ok := c.InVolume(); ok && r.artifact.emulated == "" {
+		emit(event.Check{Name: "trial run", Status: event.Skipped, Detail: program + " lies in a volume, and a trial run has none"})
+		return nil
+	}
 	_, err = trial.Run(ctx, e, trial.Request{
 		Image: r.artifact.localID, Platform: r.Build.Platform, Env: r.Trial.Env, Seconds: r.Trial.Seconds,
 		Container: trial.Container{

@@ -3,6 +3,7 @@ package taskdef
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -32,6 +33,8 @@ type Container struct {
 	Init                   bool     // linuxParameters.initProcessEnabled
 	DropCapabilities       []string // linuxParameters.capabilities.drop
 	Ports                  []int    // that a load balancer can reach: portMappings, ranges included
+
+	Mounts []string // where volumes are put over the image's files
 
 	// Restarts says that ECS starts the container again when it ends (restartPolicy).
 	Restarts bool
@@ -67,6 +70,9 @@ type rawContainer struct {
 			Drop []string `json:"drop"`
 		} `json:"capabilities"`
 	} `json:"linuxParameters"`
+	Mounts []struct {
+		Path string `json:"containerPath"`
+	} `json:"mountPoints"`
 	Restart struct {
 		Enabled bool `json:"enabled"`
 	} `json:"restartPolicy"`
@@ -114,6 +120,9 @@ func (r rawContainer) container() Container {
 		ReadonlyRootFilesystem: r.ReadOnly, Init: r.Linux.Init, DropCapabilities: r.Linux.Capabilities.Drop,
 		Restarts: r.Restart.Enabled,
 	}
+	for _, m := range r.Mounts {
+		c.Mounts = append(c.Mounts, m.Path)
+	}
 	for _, m := range r.Ports {
 		c.Ports = append(c.Ports, m.ports()...)
 	}
@@ -133,6 +142,20 @@ func (r rawContainer) container() Container {
 	return c
 }
 
+// InVolume is the program that the definition has the container start, when it lies
+// where a volume is put: another container brings it, and the image need not have it.
+func (c Container) InVolume() (program string, ok bool) {
+	words := c.EntryPoint
+	if len(words) == 0 {
+		words = c.Command
+	}
+	if len(words) == 0 || !path.IsAbs(words[0]) {
+		return "", false
+	}
+	program = path.Clean(words[0])
+	return program, slices.ContainsFunc(c.Mounts, func(m string) bool { return strings.HasPrefix(program, path.Clean(m)+"/") })
+}
+
 // Containers are the definition's containers, in its order. The result is the
 // caller's to change.
 func (d *Definition) Containers() []Container {
@@ -141,6 +164,7 @@ func (d *Definition) Containers() []Container {
 		out[i].Environment, out[i].Secrets = maps.Clone(c.Environment), maps.Clone(c.Secrets)
 		out[i].EntryPoint, out[i].Command = slices.Clone(c.EntryPoint), slices.Clone(c.Command)
 		out[i].Log.Options, out[i].Ports = maps.Clone(c.Log.Options), slices.Clone(c.Ports)
+		out[i].Mounts = slices.Clone(c.Mounts)
 	}
 	return out
 }
