@@ -18,6 +18,7 @@ import (
 var (
 	deniedCodes    = []string{"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"}
 	throttledCodes = []string{"ThrottlingException", "Throttling", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
+	skewedCodes    = []string{"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 	expiredCodes   = []string{"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationTokenException", "MissingAuthenticationToken"}
 )
 
@@ -36,6 +37,9 @@ func fromAWS(err error, doing, permission string) error {
 	case slices.Contains(deniedCodes, code):
 		return event.Fail(event.CodeAccessDenied, "may not "+doing).Because(err).
 			Hint("give the caller the permission " + permission)
+	case outOfTime(err):
+		return event.Fail(event.CodeCredentials, "AWS does not accept the time of the requests: the clock of this machine is off").Because(err).
+			Hint("set the clock (timedatectl set-ntp true, or restart the virtual machine that this is), then run this once more")
 	case slices.Contains(expiredCodes, code):
 		return event.Fail(event.CodeCredentials, "AWS does not accept the credentials").Because(err).
 			Hint("sign in again (aws sso login, or the way your credentials are made), then run this once more").
@@ -45,11 +49,21 @@ func fromAWS(err error, doing, permission string) error {
 	case throttled(err):
 		return event.Fail(event.CodeUnavailable, "cannot "+doing+": AWS throttles this account").Because(err).
 			Hint("other tools may be polling the same account; try again in a minute")
+	case code != "" && !answered(err):
+		return event.Fail(event.CodeUnavailable, "cannot "+doing+": AWS has a fault of its own").Because(err).
+			Hint("try again in a minute; https://health.aws.amazon.com tells of what is known")
 	case code == "" && errors.As(err, new(*url.Error)):
 		return event.Fail(event.CodeUnavailable, "cannot "+doing+": AWS cannot be reached").Because(err).
 			Hint("check the network, and the region's spelling: a mistyped region is a host name that does not exist")
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// outOfTime says whether AWS refused a request for when it was signed.
+func outOfTime(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (slices.Contains(skewedCodes, api.ErrorCode()) ||
+		strings.HasPrefix(api.ErrorMessage(), "Signature expired:") || strings.HasPrefix(api.ErrorMessage(), "Signature not yet current:"))
 }
 
 // FromAWS is fromAWS for commands that ask AWS themselves.
