@@ -186,11 +186,16 @@ func (r *run) seeOurs(t types.Task, at time.Time) {
 }
 
 // hasEnded says whether a task's end can be judged: it is STOPPED, or it is on
-// its way there and an essential container's exit code is known already.
+// its way there and an essential container's exit code is known already, or its
+// load balancer has rejected it. Such a task is drained first, by default for five
+// minutes, and nothing that comes after that says more of it.
 func (r *run) hasEnded(t types.Task) bool {
 	switch str(t.LastStatus) {
 	case "STOPPED", "DELETED":
 		return true
+	}
+	if t.StopCode == types.TaskStopCodeServiceSchedulerInitiated {
+		return Classify(Facts{Task: t, Essential: r.essential()}).Code == event.CodeUnhealthyTarget
 	}
 	if t.StopCode != types.TaskStopCodeEssentialContainerExited {
 		return false

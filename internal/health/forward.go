@@ -156,6 +156,9 @@ func (f *forward) failing(now time.Time) (Verdict, bool) {
 func (r *run) failure(lead *failed) *event.Failure {
 	f := lead.failure(r.tally.size(lead))
 	f.Evidence = append(f.Evidence, r.tally.lines(lead)...)
+	if lead.Code == event.CodeUnhealthyTarget {
+		f.See(r.svc.rejection()...)
+	}
 	return f
 }
 

@@ -121,7 +121,7 @@ func (r *run) tellSettings() {
 	if ours == nil {
 		return
 	}
-	if ours.DesiredCount == 0 {
+	if ours.DesiredCount == 0 && ours.RolloutState != types.DeploymentRolloutStateFailed {
 		r.tellOnce("desired", event.Warn, fmt.Sprintf("the desired count of %s is 0: ECS starts no task, and nothing can be proven", name(r.scope.serviceName)))
 	}
 	if r.stuck(*ours) {

@@ -59,11 +59,19 @@ type world struct {
 
 func newWorld(t *testing.T, script scripted.Script) *world {
 	t.Helper()
+	return newWorldOf(t, past, script)
+}
+
+// newWorldOf is a sandbox with another past, whose revision 38 does what script says
+// and whose revision 27 answers HTTP.
+func newWorldOf(t *testing.T, past string, script scripted.Script) *world {
+	t.Helper()
 	records, err := seed.Parse("past.yaml", []byte(past))
 	if err != nil {
 		t.Fatal(err)
 	}
 	runtime := scripted.New()
+	runtime.Set("backend:27", scripted.Script{Serve: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
 	runtime.Set("backend:38", script)
 	server, err := sandbox.Start(t.Context(), sandbox.Config{Listen: "127.0.0.1:0", Region: "ap-south-1", Speed: 400, Runtime: runtime, Seed: records})
 	if err != nil {

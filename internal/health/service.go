@@ -178,6 +178,17 @@ func (r *run) seeEvent(e types.ServiceEvent) {
 // trouble are words of service events that tell of trouble.
 var trouble = regexp.MustCompile(`(?i)fail|unhealthy|error|throttl|unable|missing|alarm|rolling back|unavailable|could not|limit`)
 
+// rejection is the last event that says what a target group has against a task: the
+// task itself only says which target group. There may be none yet.
+func (s *service) rejection() []string {
+	for _, e := range slices.Backward(s.recent) {
+		if strings.Contains(e.Message, "is unhealthy in (target-group") {
+			return []string{e.Message}
+		}
+	}
+	return nil
+}
+
 // troubles are the last events that tell of trouble, at most n, oldest first.
 func (s *service) troubles(n int) []string {
 	var out []string
