@@ -2,7 +2,6 @@ package page
 
 import (
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // What buttons do.
@@ -39,7 +38,7 @@ var (
 
 // element is the button itself; its effect is told by the element with that id.
 func (b button) element(kind, told string, more ...g.Node) g.Node {
-	return h.Button(h.Type("submit"), h.Name("do"), h.Value(b.Do), h.Class(kind), h.Aria("describedby", told), g.Text(b.Label), g.Group(more))
+	return el("button", at("type", "submit"), at("name", "do"), at("value", b.Do), at("class", kind), at("aria-describedby", told), txt(b.Label), g.Group(more))
 }
 
 // known says whether there is such a button.

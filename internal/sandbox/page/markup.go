@@ -22,22 +22,22 @@ const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewB
 func render(w io.Writer, v View, l look) error {
 	s := &sheet{whole: true}
 	place := v.Place()
-	return h.Doctype(h.HTML(h.Lang("en"),
-		h.Head(
-			h.Meta(h.Charset("utf-8")),
-			h.Meta(h.Name("viewport"), h.Content("width=device-width, initial-scale=1")),
-			h.Meta(h.Name("color-scheme"), h.Content("light dark")),
-			h.Link(h.Rel("icon"), h.Href(icon)),
-			h.TitleEl(g.Text("Sandbox "+strings.TrimPrefix(place.Address, "http://"))),
-			h.StyleEl(g.Raw(style)),
+	return h.Doctype(el("html", at("lang", "en"),
+		el("head",
+			el("meta", at("charset", "utf-8")),
+			el("meta", at("name", "viewport"), at("content", "width=device-width, initial-scale=1")),
+			el("meta", at("name", "color-scheme"), at("content", "light dark")),
+			el("link", at("rel", "icon"), at("href", icon)),
+			el("title", txt("Sandbox "+strings.TrimPrefix(place.Address, "http://"))),
+			el("style", g.Raw(style)),
 		),
-		h.Body(h.Data("instance", place.Instance),
-			h.A(h.Class("skip"), h.Href("#list"), g.Text("To the services")),
+		el("body", at("data-instance", place.Instance),
+			el("a", at("class", "skip"), at("href", "#list"), txt("To the services")),
 			place.bar(),
-			h.P(h.ID("gone"), h.Role("alert"), g.Attr("hidden")),
-			h.Main(s.content(v, l)...),
-			h.P(h.ID("toast"), h.Role("status"), g.Attr("aria-live", "polite")),
-			h.Script(g.Raw(script)),
+			el("p", at("id", "gone"), at("role", "alert"), at("hidden")),
+			el("main", s.content(v, l)...),
+			el("p", at("id", "toast"), at("role", "status"), at("aria-live", "polite")),
+			el("script", g.Raw(script)),
 		),
 	)).Render(w)
 }
@@ -53,14 +53,14 @@ func changes(v View, l look) []Part {
 func (s *sheet) content(v View, l look) []g.Node {
 	clusters, balancers := v.Clusters(), v.Traffic()
 	return []g.Node{
-		h.Div(h.Class("wide"),
+		el("div", at("class", "wide"),
 			s.part("section", "sum", "sum", summary(clusters)),
 			s.part("div", "traffic", "traffic", traffic(balancers)),
 			s.finder(clusters, l),
 			s.part("div", "list", "list", s.clusters(v, clusters, l)...),
 			s.part("div", "no-traffic", "traffic", g.If(len(balancers) == 0, noTraffic())),
 		),
-		h.Div(h.Class("side"),
+		el("div", at("class", "side"),
 			s.part("section", "faults", "card", faults(v.Faults())),
 			environment(v.Place().Env),
 			s.part("section", "calls", "card", calls(v.Calls(mostCalls))),
@@ -71,14 +71,14 @@ func (s *sheet) content(v View, l look) []g.Node {
 
 // bar is the head of the page: which sandbox this is, and whether it lives.
 func (p Place) bar() g.Node {
-	return h.Header(h.Class("bar"),
-		h.H1(logo(), g.Text("Sandbox")),
-		h.Code(h.Class("address"), g.Text(p.Address)),
-		h.Ul(h.Class("facts"),
-			h.Li(g.Text(p.Region)), h.Li(h.Class("optional"), g.Text(p.Account)),
-			h.Li(h.Title("AWS's waiting times are divided by this"), g.Textf("%g× speed", p.Speed)),
+	return el("header", at("class", "bar"),
+		el("h1", logo(), txt("Sandbox")),
+		el("code", at("class", "address"), txt(p.Address)),
+		el("ul", at("class", "facts"),
+			el("li", txt(p.Region)), el("li", at("class", "optional"), txt(p.Account)),
+			el("li", at("title", "AWS's waiting times are divided by this"), txtf("%g× speed", p.Speed)),
 		),
-		h.Span(h.ID("live"), h.Class("live"), h.Data("state", "still"), g.Text("snapshot")),
+		el("span", at("id", "live"), at("class", "live"), at("data-state", "still"), txt("snapshot")),
 	)
 }
 
@@ -96,10 +96,10 @@ func (s *sheet) finder(clusters []Cluster, l look) g.Node {
 		services += len(c.Services)
 	}
 	return s.part("div", "finder", "finder", g.If(services > mostOpen || l.find != "",
-		h.Form(h.Method("get"), h.Action("/"), h.Role("search"), hook("look"),
-			h.Label(h.For("find"), g.Text("Find services")),
-			h.Input(h.Type("search"), h.ID("find"), h.Name("find"), h.Value(l.find), h.Placeholder("part of a name"), h.AutoComplete("off")),
-			h.Button(h.Type("submit"), g.Text("Find")),
+		el("form", at("method", "get"), at("action", "/"), at("role", "search"), hook("look"),
+			el("label", at("for", "find"), txt("Find services")),
+			el("input", at("type", "search"), at("id", "find"), at("name", "find"), at("value", l.find), at("placeholder", "part of a name"), at("autocomplete", "off")),
+			el("button", at("type", "submit"), txt("Find")),
 		)))
 }
 
@@ -116,7 +116,7 @@ func summary(clusters []Cluster) g.Node {
 				moving++
 			}
 			if (t == bad || t == warn) && len(trouble) < mostOpen {
-				trouble = append(trouble, h.Li(h.A(h.Href("#"+s.id()), g.Text(clean(s.Name))), g.Text(" "), badge(t, word)))
+				trouble = append(trouble, el("li", el("a", at("href", "#"+s.id()), txt(clean(s.Name))), txt(" "), badge(t, word)))
 			}
 		}
 	}
@@ -128,10 +128,10 @@ func summary(clusters []Cluster) g.Node {
 		title = "trouble"
 	}
 	return g.Group{
-		h.Dl(h.Class("numbers"), h.Data("title", title),
+		el("dl", at("class", "numbers"), at("data-title", title),
 			fact(services, "service", "services"), fact(running, "of "+count(desired, "task runs", "tasks run"), "of "+count(desired, "task runs", "tasks run")),
 			fact(moving, "on the move", "on the move")),
-		g.If(len(trouble) > 0, h.Ul(h.Class("trouble"), g.Group(trouble))),
+		g.If(len(trouble) > 0, el("ul", at("class", "trouble"), g.Group(trouble))),
 	}
 }
 
@@ -139,15 +139,15 @@ func fact(n int, one, many string) g.Node {
 	if n != 1 {
 		one = many
 	}
-	return h.Div(h.Dd(g.Textf("%d", n)), h.Dt(g.Text(one)))
+	return el("div", el("dd", txtf("%d", n)), el("dt", txt(one)))
 }
 
 func badge(t tone, word string) g.Node {
-	return h.Span(h.Class("badge "+string(t)), g.Text(word))
+	return el("span", at("class", "badge "+string(t)), txt(word))
 }
 
 // empty is what is shown where there is nothing: what to do about it.
 func empty(text string, commands ...string) g.Node {
-	return h.Div(h.Class("empty"), h.P(g.Text(text)),
-		g.If(len(commands) > 0, h.Pre(g.Map(commands, func(c string) g.Node { return h.Code(g.Text("$ " + c)) }))))
+	return el("div", at("class", "empty"), el("p", txt(text)),
+		g.If(len(commands) > 0, el("pre", g.Map(commands, func(c string) g.Node { return el("code", txt("$ "+c)) }))))
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // stop is a revision on the way that a service has gone.
@@ -74,7 +73,7 @@ func (a Attempt) stop() stop {
 
 // Sizes of the picture, in pixels.
 const (
-	stopStep, stopLane = 104, 34
+	stopStep, stopLane = 104, 54
 	pillWide, pillHigh = 52, 24
 	pathEdge, pathTop  = 46, 20
 )
@@ -88,9 +87,9 @@ func path(attempts []Attempt) g.Node {
 	lanes := lanesOf(stops)
 	x := func(i int) int { return pathEdge + i*stopStep }
 	y := func(i int) int {
-		return pathTop + (len(lanes)-1-slices.Index(lanes, stops[i].Revision))*stopLane*2
+		return pathTop + (len(lanes)-1-slices.Index(lanes, stops[i].Revision))*stopLane
 	}
-	width, height := x(len(stops)-1)+pathEdge, pathTop+(len(lanes)-1)*stopLane*2+38
+	width, height := x(len(stops)-1)+pathEdge, pathTop+(len(lanes)-1)*stopLane+38
 	var edges, pills []g.Node
 	var told []string
 	for i, s := range stops {
@@ -100,7 +99,7 @@ func path(attempts []Attempt) g.Node {
 		pills = append(pills, pill(x(i), y(i), s))
 		told = append(told, number(clean(s.Revision))+" "+s.Word)
 	}
-	return h.Div(h.Class("reel"), svg("svg", "class", "way", "width", width, "height", height, "viewBox", fmt.Sprintf("0 0 %d %d", width, height),
+	return el("div", at("class", "reel"), svg("svg", "class", "way", "width", width, "height", height, "viewBox", fmt.Sprintf("0 0 %d %d", width, height),
 		"role", "img", "aria-label", "Revisions over time: "+strings.Join(told, ", then "))(g.Group(edges), g.Group(pills)))
 }
 
@@ -144,9 +143,9 @@ func pill(x, y int, s stop) g.Node {
 	}
 	return svg("g", "class", class)(
 		svg("rect", "x", x-pillWide/2, "y", y-pillHigh/2, "width", pillWide, "height", pillHigh, "rx", pillHigh/2)(),
-		svg("text", "x", x, "y", y+4, "text-anchor", "middle")(g.Text(shortNumber(clean(s.Revision)))),
-		svg("text", "class", "word", "x", x, "y", y+27, "text-anchor", "middle")(g.Text(s.Word)),
-		h.TitleEl(g.Text(clean(s.Revision)+", "+s.Word)),
+		svg("text", "x", x, "y", y+4, "text-anchor", "middle")(txt(shortNumber(clean(s.Revision)))),
+		svg("text", "class", "word", "x", x, "y", y+27, "text-anchor", "middle")(txt(s.Word)),
+		el("title", txt(clean(s.Revision)+", "+s.Word)),
 	)
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // clusters are the services of each cluster.
@@ -33,23 +32,23 @@ func (s *sheet) clusters(v View, clusters []Cluster, l look) []g.Node {
 		if len(cards) == 0 && l.find != "" && len(c.Loose) == 0 {
 			continue
 		}
-		out = append(out, h.Section(h.ID("c-"+c.Name), h.H2(h.Class("cluster"), h.Span(g.Text("Cluster ")), g.Text(clean(c.Name))),
-			g.If(len(c.Services) == 0, h.Div(h.Class("card"), empty("No service in this cluster yet.",
+		out = append(out, el("section", at("id", "c-"+c.Name), el("h2", at("class", "cluster"), el("span", txt("Cluster ")), txt(clean(c.Name))),
+			g.If(len(c.Services) == 0, el("div", at("class", "card"), empty("No service in this cluster yet.",
 				"aws ecs create-service --cluster "+clean(c.Name)+" --service-name web --task-definition web --desired-count 2"))),
 			g.Group(cards), s.loose(c)))
 	}
 	if found > drawn {
-		out = append(out, h.P(h.Class("more"), g.Textf("%d more services are not shown; find them by a part of their names.", found-drawn)))
+		out = append(out, el("p", at("class", "more"), txtf("%d more services are not shown; find them by a part of their names.", found-drawn)))
 	}
 	if found == 0 && l.find != "" {
-		out = append(out, h.P(h.Class("more"), g.Textf("No service is called like %q.", clean(l.find))))
+		out = append(out, el("p", at("class", "more"), txtf("No service is called like %q.", clean(l.find))))
 	}
 	return out
 }
 
 // nothing says how to come to something.
 func nothing() g.Node {
-	return h.Section(h.Class("card"),
+	return el("section", at("class", "card"),
 		empty("There is no cluster yet. Two commands make one and the service web in it, of any image, in a shell with the environment of this page:",
 			"aws ecs create-cluster --cluster-name demo",
 			"aws ecs create-service --cluster demo --service-name web --desired-count 2 --task-definition $(aws ecs register-task-definition --family web --container-definitions name=app,image=nginx:alpine,memory=128 --query taskDefinition.taskDefinitionArn --output text)"),
@@ -89,13 +88,13 @@ func (s *sheet) head(svc Service, l look, isOpen bool) []g.Node {
 		label = "close"
 	}
 	return []g.Node{
-		h.H3(h.A(h.Href(l.turned(svc.key(), isOpen).query()+"#"+svc.id()), hook("look"), g.Attr("aria-expanded", fmt.Sprint(isOpen)),
-			h.Title(label), g.Text(clean(svc.Name)))),
+		el("h3", el("a", at("href", l.turned(svc.key(), isOpen).query()+"#"+svc.id()), hook("look"), at("aria-expanded", fmt.Sprint(isOpen)),
+			at("title", label), txt(clean(svc.Name)))),
 		badge(t, word),
-		h.Span(h.Class("revision"), g.Text(clean(svc.Revision))),
-		h.Span(h.Class("ratio"), h.B(g.Textf("%d/%d", svc.Running, svc.Desired)), g.Text(" running")),
-		g.If(svc.Failed > 0, h.Span(h.Class("bad ratio"), g.Text(failedOf(svc.Failed, svc.Threshold)))),
-		g.If(svc.Strategy != "" && svc.Strategy != "ROLLING", h.Span(h.Class("chip"), g.Text(plain(svc.Strategy)))),
+		el("span", at("class", "revision"), txt(clean(svc.Revision))),
+		el("span", at("class", "ratio"), el("b", txtf("%d/%d", svc.Running, svc.Desired)), txt(" running")),
+		g.If(svc.Failed > 0, el("span", at("class", "bad ratio"), txt(failedOf(svc.Failed, svc.Threshold)))),
+		g.If(svc.Strategy != "" && svc.Strategy != "ROLLING", el("span", at("class", "chip"), txt(plain(svc.Strategy)))),
 		dots(svc.Dots),
 	}
 }
@@ -111,9 +110,9 @@ func failedOf(failed, threshold int) string {
 // dots are the tasks that are meant to run, as small squares.
 func dots(list []Dot) g.Node {
 	more := max(len(list)-mostDots, 0)
-	return h.Span(h.Class("dots"), g.Attr("aria-hidden", "true"),
-		g.Map(list[more:], func(d Dot) g.Node { return h.I(h.Class(string(d.Tone)), h.Title(clean(d.Revision))) }),
-		g.If(more > 0, g.Textf("+%d", more)))
+	return el("span", at("class", "dots"), at("aria-hidden", "true"),
+		g.Map(list[more:], func(d Dot) g.Node { return el("i", at("class", string(d.Tone)), at("title", clean(d.Revision))) }),
+		g.If(more > 0, txtf("+%d", more)))
 }
 
 // acts are the buttons of a service. One that would do nothing says why.
@@ -121,9 +120,9 @@ func acts(svc Service, d Detail) g.Node {
 	row := func(b button, kind, why string) g.Node {
 		if why == "" {
 			why = b.Effect
-			return h.Div(h.Class("act"), b.element(kind, svc.id()+b.Do), h.Span(h.ID(svc.id()+b.Do), g.Text(why)))
+			return el("div", at("class", "act"), b.element(kind, svc.id()+b.Do), el("span", at("id", svc.id()+b.Do), txt(why)))
 		}
-		return h.Div(h.Class("act"), b.element(kind, svc.id()+b.Do, h.Disabled()), h.Span(h.ID(svc.id()+b.Do), g.Text(why)))
+		return el("div", at("class", "act"), b.element(kind, svc.id()+b.Do, at("disabled")), el("span", at("id", svc.id()+b.Do), txt(why)))
 	}
 	noWay, unchecked := "", ""
 	if !onTheWay(d) {
@@ -132,7 +131,7 @@ func acts(svc Service, d Detail) g.Node {
 	if len(d.Tasks) > 0 && !d.Tasks[0].checked() {
 		unchecked = "its containers have no health check that could be slow"
 	}
-	return h.Form(h.Method("post"), h.Action(pressPath), hook("press"),
+	return el("form", at("method", "post"), at("action", pressPath), hook("press"),
 		hidden("cluster", svc.Cluster), hidden("name", svc.Name),
 		row(deploy, "main", ""), row(rollBack, "main", noWay),
 		row(crash, "break", ""), row(noPull, "break", ""), row(slowHealth, "break", unchecked))
@@ -150,14 +149,14 @@ func onTheWay(d Detail) bool {
 // deployments are the service's deployments, and how far the way to the first is.
 func deployments(svc Service, d Detail) g.Node {
 	return g.Group{
-		h.H4(g.Text("Deployments")),
+		el("h4", txt("Deployments")),
 		stage(d),
-		h.Div(h.Class("scroll"), h.Table(
-			h.THead(h.Tr(g.Map([]string{"Status", "Revision", "Rollout", "Tasks", "Failed", "Image", "Since"}, func(s string) g.Node { return h.Th(h.Scope("col"), g.Text(s)) }))),
-			h.TBody(g.Map(d.Deployments, func(x Deployment) g.Node { return deployment(svc, x) })),
+		el("div", at("class", "scroll"), el("table",
+			el("thead", el("tr", g.Map([]string{"Status", "Revision", "Rollout", "Tasks", "Failed", "Image", "Since"}, func(s string) g.Node { return el("th", at("scope", "col"), txt(s)) }))),
+			el("tbody", g.Map(d.Deployments, func(x Deployment) g.Node { return deployment(svc, x) })),
 		)),
 		g.Map(d.Deployments, func(x Deployment) g.Node {
-			return g.If(x.Reason != "" && x.Rollout != "COMPLETED", h.P(h.Class("reason"), h.B(g.Text(number(clean(x.Revision))+": ")), g.Text(clean(x.Reason))))
+			return g.If(x.Reason != "" && x.Rollout != "COMPLETED", el("p", at("class", "reason"), el("b", txt(number(clean(x.Revision))+": ")), txt(clean(x.Reason))))
 		}),
 	}
 }
@@ -167,15 +166,15 @@ func deployment(svc Service, x Deployment) g.Node {
 	if x.Pending > 0 {
 		tasks += fmt.Sprintf(", %d on the way", x.Pending)
 	}
-	failed := g.Node(g.Textf("%d", x.Failed))
+	failed := g.Node(txtf("%d", x.Failed))
 	if x.Failed > 0 && svc.Threshold > 0 && x.Status == "PRIMARY" {
-		failed = g.Group{h.B(h.Class("bad"), g.Textf("%d", x.Failed)), g.Textf(" of %d ", svc.Threshold), meter(x.Failed, svc.Threshold)}
+		failed = g.Group{el("b", at("class", "bad"), txtf("%d", x.Failed)), txtf(" of %d ", svc.Threshold), meter(x.Failed, svc.Threshold)}
 	}
-	return h.Tr(h.ID(strings.ReplaceAll(x.ID, "/", "-")),
-		h.Td(h.B(g.Text(clean(x.Status)))), h.Td(h.Class("mono"), g.Text(clean(x.Revision))),
-		h.Td(badge(rolloutTone(x.Rollout), plain(x.Rollout))), h.Td(g.Text(tasks)), h.Td(failed),
-		h.Td(h.Class("mono"), g.Map(x.Digests, func(d string) g.Node { return h.Span(h.Title(clean(d)), g.Text(shortDigest(d)+" ")) })),
-		h.Td(age(x.Created)))
+	return el("tr", at("id", strings.ReplaceAll(x.ID, "/", "-")),
+		el("td", el("b", txt(clean(x.Status)))), el("td", at("class", "mono"), txt(clean(x.Revision))),
+		el("td", badge(rolloutTone(x.Rollout), plain(x.Rollout))), el("td", txt(tasks)), el("td", failed),
+		el("td", at("class", "mono"), g.Map(x.Digests, func(d string) g.Node { return el("span", at("title", clean(d)), txt(shortDigest(d)+" ")) })),
+		el("td", age(x.Created)))
 }
 
 // meter is a small bar: so many of a limit.
@@ -194,10 +193,10 @@ func stage(d Detail) g.Node {
 	if last.Stage == "" && len(last.Weights) == 0 {
 		return nil
 	}
-	return h.P(h.Class("stage"),
+	return el("p", at("class", "stage"),
 		g.If(last.Stage != "", badge(busy, plain(last.Stage))),
 		g.Map(last.Weights, func(w Weight) g.Node {
-			return h.Span(h.Class("chip"), g.Textf("%g %% of requests to %s", w.Percent, clean(w.Revision)))
+			return el("span", at("class", "chip"), txtf("%g %% of requests to %s", w.Percent, clean(w.Revision)))
 		}))
 }
 
@@ -206,5 +205,5 @@ func age(t time.Time) g.Node {
 	if t.IsZero() {
 		return nil
 	}
-	return h.Time(h.DateTime(t.UTC().Format(time.RFC3339Nano)), hook("age"), h.Title(t.UTC().Format(time.DateTime)+" UTC"), g.Text(clock(t)))
+	return el("time", at("datetime", t.UTC().Format(time.RFC3339Nano)), hook("age"), at("title", t.UTC().Format(time.DateTime)+" UTC"), txt(clock(t)))
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // Part is a piece of the page that is sent by itself: what is in the element with
@@ -22,12 +21,12 @@ type sheet struct {
 // own attributes never do.
 func (s *sheet) part(element, id, class string, inside ...g.Node) g.Node {
 	if s.whole {
-		return g.El(element, h.ID(id), h.Class(class), g.Attr("data-part"), g.Group(inside))
+		return el(element, at("id", id), at("class", class), at("data-part"), g.Group(inside))
 	}
 	var b strings.Builder
 	_ = g.Group(inside).Render(&b) // a Builder takes everything
 	s.parts = append(s.parts, Part{id, b.String()})
-	return g.El(element, h.ID(id), h.Class(class), g.Attr("data-part"))
+	return el(element, at("id", id), at("class", class), at("data-part"))
 }
 
 // outermost are the parts in the order in which they find their places.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // faults are the faults that are armed, with a way to take each back, and the
@@ -14,27 +13,27 @@ import (
 func faults(list []Fault) g.Node {
 	shown := list[:min(len(list), mostFaults)]
 	return g.Group{
-		h.H2(g.Text("Faults")),
-		g.If(len(list) == 0, h.P(h.Class("more"), g.Text("None is armed. Buttons at each service arm those of its tasks."))),
-		h.Ul(h.Class("armed"), g.Map(shown, armed)),
-		h.Form(h.Method("post"), h.Action(pressPath), hook("press"),
+		el("h2", txt("Faults")),
+		g.If(len(list) == 0, el("p", at("class", "more"), txt("None is armed. Buttons at each service arm those of its tasks."))),
+		el("ul", at("class", "armed"), g.Map(shown, armed)),
+		el("form", at("method", "post"), at("action", pressPath), hook("press"),
 			g.Map(wide, func(b button) g.Node {
-				return h.Div(h.Class("act"),
+				return el("div", at("class", "act"),
 					b.element("break", "w-"+b.Do),
-					h.Span(h.ID("w-"+b.Do), g.Text(b.Effect)))
+					el("span", at("id", "w-"+b.Do), txt(b.Effect)))
 			}),
-			g.If(len(list) > 1, h.Div(h.Class("act"),
-				h.Button(h.Type("submit"), h.Name("do"), h.Value(DoTakeBack), g.Text("Take all back")),
-				h.Span(g.Textf("removes all %d, from now on", len(list)))))),
+			g.If(len(list) > 1, el("div", at("class", "act"),
+				el("button", at("type", "submit"), at("name", "do"), at("value", DoTakeBack), txt("Take all back")),
+				el("span", txtf("removes all %d, from now on", len(list)))))),
 	}
 }
 
 func armed(f Fault) g.Node {
-	return h.Li(h.ID("f-"+f.ID), h.Class("fault"),
-		h.Code(g.Text(clean(f.Rule))),
-		h.Span(h.Class("acted"), g.Text(f.acted())),
-		h.Form(h.Method("post"), h.Action(pressPath), hook("press"), hidden("fault", f.ID),
-			h.Button(h.Type("submit"), h.Name("do"), h.Value(DoTakeBack), h.Class("small"), h.Aria("label", "Take back fault "+f.ID), g.Text("Take back"))))
+	return el("li", at("id", "f-"+f.ID), at("class", "fault"),
+		el("code", txt(clean(f.Rule))),
+		el("span", at("class", "acted"), txt(f.acted())),
+		el("form", at("method", "post"), at("action", pressPath), hook("press"), hidden("fault", f.ID),
+			el("button", at("type", "submit"), at("name", "do"), at("value", DoTakeBack), at("class", "small"), at("aria-label", "Take back fault "+f.ID), txt("Take back"))))
 }
 
 // acted says how often a fault has acted, and whether it will again.
@@ -55,10 +54,10 @@ func environment(env []string) g.Node {
 		name, value, _ := strings.Cut(v, "=")
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
-	return h.Section(h.ID("env"), h.Class("card"),
-		h.H2(g.Text("Environment")),
-		h.Pre(h.ID("exports"), h.TabIndex("0"), g.Text(text.String())),
-		h.Button(h.Type("button"), h.ID("copy"), h.Class("small"), g.Attr("hidden"), g.Text("Copy")))
+	return el("section", at("id", "env"), at("class", "card"),
+		el("h2", txt("Environment")),
+		el("pre", at("id", "exports"), at("tabindex", "0"), txt(text.String())),
+		el("button", at("type", "button"), at("id", "copy"), at("class", "small"), at("hidden"), txt("Copy")))
 }
 
 // row is calls in a row that are alike.
@@ -85,14 +84,14 @@ func rows(list []Call) []row {
 
 func calls(list []Call) g.Node {
 	return g.Group{
-		h.H2(g.Text("API calls")),
-		g.If(len(list) == 0, h.P(h.Class("more"), g.Text("None yet. Every AWS client with the environment above is heard here."))),
-		h.Ol(h.Class("calls"), h.TabIndex("0"), h.Aria("label", "Latest API calls"), g.Map(rows(list), func(r row) g.Node {
-			return h.Li(
-				h.Time(h.DateTime(r.At.UTC().Format(time.RFC3339)), hook("clock"), g.Text(clock(r.At))),
-				h.Span(h.Class("operation"), h.B(g.Text(clean(r.Operation))), g.If(r.times > 1, g.Textf(" ×%d", r.times))),
-				h.Span(h.Class("soft"), g.Text(clean(r.Service))),
-				h.Span(h.Class("outcome "+string(callTone(r.Call))), g.Text(r.outcome())))
+		el("h2", txt("API calls")),
+		g.If(len(list) == 0, el("p", at("class", "more"), txt("None yet. Every AWS client with the environment above is heard here."))),
+		el("ol", at("class", "calls"), at("tabindex", "0"), at("aria-label", "Latest API calls"), g.Map(rows(list), func(r row) g.Node {
+			return el("li",
+				el("time", at("datetime", r.At.UTC().Format(time.RFC3339)), hook("clock"), txt(clock(r.At))),
+				el("span", at("class", "operation"), el("b", txt(clean(r.Operation))), g.If(r.times > 1, txtf(" ×%d", r.times))),
+				el("span", at("class", "soft"), txt(clean(r.Service))),
+				el("span", at("class", "outcome "+string(callTone(r.Call))), txt(r.outcome())))
 		})),
 	}
 }
@@ -112,26 +111,26 @@ func (r row) outcome() string {
 
 func repositories(list []Repository) g.Node {
 	return g.Group{
-		h.H2(g.Text("Registry")),
+		el("h2", txt("Registry")),
 		g.If(len(list) == 0, empty("No repository yet.", "aws ecr create-repository --repository-name web")),
 		g.Map(list[:min(len(list), mostShelves)], func(r Repository) g.Node {
 			id := "r-" + strings.NewReplacer("/", "-", ".", "-").Replace(r.Name)
-			return h.Details(h.ID(id), g.If(len(list) <= openByItself, g.Attr("open")),
-				h.Summary(h.B(g.Text(clean(r.Name))), h.Span(h.Class("soft"), g.Text(" "+count(len(r.Images), "image", "images"))),
-					g.If(r.Immutable, h.Span(h.Class("chip"), g.Text("immutable tags")))),
-				h.Ul(h.Class("images"), g.Map(r.Images[:min(len(r.Images), mostImages)], image)),
-				g.If(len(r.Images) > mostImages, h.P(h.Class("more"), g.Textf("and %d more", len(r.Images)-mostImages))))
+			return el("details", at("id", id), g.If(len(list) <= openByItself, at("open")),
+				el("summary", el("b", txt(clean(r.Name))), el("span", at("class", "soft"), txt(" "+count(len(r.Images), "image", "images"))),
+					g.If(r.Immutable, el("span", at("class", "chip"), txt("immutable tags")))),
+				el("ul", at("class", "images"), g.Map(r.Images[:min(len(r.Images), mostImages)], image)),
+				g.If(len(r.Images) > mostImages, el("p", at("class", "more"), txtf("and %d more", len(r.Images)-mostImages))))
 		}),
-		g.If(len(list) > mostShelves, h.P(h.Class("more"), g.Textf("and %d more repositories", len(list)-mostShelves))),
+		g.If(len(list) > mostShelves, el("p", at("class", "more"), txtf("and %d more repositories", len(list)-mostShelves))),
 	}
 }
 
 func image(i Image) g.Node {
 	const mostTags = 6
-	return h.Li(
-		h.Span(h.Class("tags"), g.If(len(i.Tags) == 0, h.Span(h.Class("soft"), g.Text("untagged"))),
-			g.Map(i.Tags[:min(len(i.Tags), mostTags)], func(t string) g.Node { return h.Span(h.Class("chip"), g.Text(clean(t))) }),
-			g.If(len(i.Tags) > mostTags, g.Textf(" +%d", len(i.Tags)-mostTags))),
-		h.Span(h.Class("mono"), h.Title(clean(i.Digest)), g.Text(shortDigest(i.Digest))),
-		h.Span(h.Class("soft"), g.Text(size(i.Size)+" "), age(i.Pushed)))
+	return el("li",
+		el("span", at("class", "tags"), g.If(len(i.Tags) == 0, el("span", at("class", "soft"), txt("untagged"))),
+			g.Map(i.Tags[:min(len(i.Tags), mostTags)], func(t string) g.Node { return el("span", at("class", "chip"), txt(clean(t))) }),
+			g.If(len(i.Tags) > mostTags, txtf(" +%d", len(i.Tags)-mostTags))),
+		el("span", at("class", "mono"), at("title", clean(i.Digest)), txt(shortDigest(i.Digest))),
+		el("span", at("class", "soft"), txt(size(i.Size)+" "), age(i.Pushed)))
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // tasks are a service's tasks: those that are meant to run, and those that stopped.
@@ -23,34 +22,34 @@ func tasks(svc Service, list []Task, more int, l look) g.Node {
 		}
 	}
 	return g.Group{
-		h.H4(g.Text("Tasks")),
-		g.If(len(list) == 0, h.P(h.Class("more"), g.Text("None yet."))),
-		h.Ul(h.Class("tasks"), g.Group(live)),
-		g.If(len(stopped) > 0, h.H5(g.Text("Stopped"))),
-		h.Ul(h.Class("tasks"), g.Group(stopped)),
-		g.If(more > 0, h.P(h.Class("more"), g.Text("and "+count(more, "task", "tasks")+" more"))),
+		el("h4", txt("Tasks")),
+		g.If(len(list) == 0, el("p", at("class", "more"), txt("None yet."))),
+		el("ul", at("class", "tasks"), g.Group(live)),
+		g.If(len(stopped) > 0, el("h5", txt("Stopped"))),
+		el("ul", at("class", "tasks"), g.Group(stopped)),
+		g.If(more > 0, el("p", at("class", "more"), txt("and "+count(more, "task", "tasks")+" more"))),
 	}
 }
 
 func task(svc Service, t Task, l look) g.Node {
 	from := Source{Cluster: svc.Cluster, Service: svc.Name, Task: t.ID}
-	return h.Li(h.ID("t-"+t.ID), h.Class("task"),
-		h.I(h.Class("dot "+string(t.tone())), g.Attr("aria-hidden", "true")),
-		h.A(h.Class("mono"), h.Href(l.reading(from).query()+"#"+svc.id()+"-l"), hook("look"), h.Title("show the log of "+t.ID), g.Text(shortID(t.ID))),
-		h.Span(h.Class("revision"), g.Text(":"+number(clean(t.Revision)))),
+	return el("li", at("id", "t-"+t.ID), at("class", "task"),
+		el("i", at("class", "dot "+string(t.tone())), at("aria-hidden", "true")),
+		el("a", at("class", "mono"), at("href", l.reading(from).query()+"#"+svc.id()+"-l"), hook("look"), at("title", "show the log of "+t.ID), txt(shortID(t.ID))),
+		el("span", at("class", "revision"), txt(":"+number(clean(t.Revision)))),
 		t.told(),
-		h.Span(h.Class("links"), g.Map(t.addresses(), func(a string) g.Node {
-			return h.A(h.Href("http://"+a), h.Target("_blank"), h.Rel("noopener noreferrer"), g.Text(a[strings.LastIndexByte(a, ':'):]))
+		el("span", at("class", "links"), g.Map(t.addresses(), func(a string) g.Node {
+			return el("a", at("href", "http://"+a), at("target", "_blank"), at("rel", "noopener noreferrer"), txt(a[strings.LastIndexByte(a, ':'):]))
 		})),
 		taskAge(t),
-		g.If(t.Live && svc.Name != "", h.Form(h.Method("post"), h.Action(pressPath), hook("press"),
+		g.If(t.Live && svc.Name != "", el("form", at("method", "post"), at("action", pressPath), hook("press"),
 			hidden("cluster", svc.Cluster), hidden("name", svc.Name), hidden("task", t.ID),
-			h.Button(h.Type("submit"), h.Name("do"), h.Value(DoStopTask), h.Class("small"), h.Aria("label", "Stop task "+shortID(t.ID)), h.Title("StopTask, at once"), g.Text("Stop")))),
+			el("button", at("type", "submit"), at("name", "do"), at("value", DoStopTask), at("class", "small"), at("aria-label", "Stop task "+shortID(t.ID)), at("title", "StopTask, at once"), txt("Stop")))),
 	)
 }
 
 func hidden(name, value string) g.Node {
-	return h.Input(h.Type("hidden"), h.Name(name), h.Value(value))
+	return el("input", at("type", "hidden"), at("name", name), at("value", value))
 }
 
 func taskAge(t Task) g.Node {
@@ -65,8 +64,8 @@ func taskAge(t Task) g.Node {
 
 // told is how a task is, and why it stopped.
 func (t Task) told() g.Node {
-	return h.Span(h.Class("told"), h.Span(h.Class("word "+string(t.tone())), g.Text(t.words())),
-		g.Map(t.reasons(), func(r string) g.Node { return h.Span(h.Class("soft"), g.Text(clean(r))) }))
+	return el("span", at("class", "told"), el("span", at("class", "word "+string(t.tone())), txt(t.words())),
+		g.Map(t.reasons(), func(r string) g.Node { return el("span", at("class", "soft"), txt(clean(r))) }))
 }
 
 // words say how a task is: its status, its health, and how its containers ended.
@@ -129,23 +128,23 @@ func (s *sheet) loose(c Cluster) g.Node {
 	}
 	list := c.Loose[:min(len(c.Loose), mostStopped)]
 	return s.part("div", "loose-"+Service{Cluster: c.Name}.id(), "card",
-		h.H4(g.Text("Tasks run by themselves")),
-		h.Ul(h.Class("tasks"), g.Map(list, func(t Task) g.Node {
-			return h.Li(h.ID("t-"+t.ID), h.Class("task"),
-				h.I(h.Class("dot "+string(t.tone())), g.Attr("aria-hidden", "true")),
-				h.Span(h.Class("mono"), g.Text(shortID(t.ID))), h.Span(h.Class("revision"), g.Text(clean(t.Revision))),
-				t.told(), h.Span(h.Class("links")), taskAge(t))
+		el("h4", txt("Tasks run by themselves")),
+		el("ul", at("class", "tasks"), g.Map(list, func(t Task) g.Node {
+			return el("li", at("id", "t-"+t.ID), at("class", "task"),
+				el("i", at("class", "dot "+string(t.tone())), at("aria-hidden", "true")),
+				el("span", at("class", "mono"), txt(shortID(t.ID))), el("span", at("class", "revision"), txt(clean(t.Revision))),
+				t.told(), el("span", at("class", "links")), taskAge(t))
 		})),
-		g.If(len(c.Loose) > len(list), h.P(h.Class("more"), g.Text("and "+count(len(c.Loose)-len(list), "task", "tasks")+" more"))))
+		g.If(len(c.Loose) > len(list), el("p", at("class", "more"), txt("and "+count(len(c.Loose)-len(list), "task", "tasks")+" more"))))
 }
 
 // events are the service's own words, without its name at their beginnings.
 func events(svc Service, list []Event) g.Node {
 	return g.Group{
-		h.H4(g.Text("Events")),
-		g.If(len(list) == 0, h.P(h.Class("more"), g.Text("None yet."))),
-		h.Ol(h.Class("events"), h.TabIndex("0"), h.Aria("label", "Service events"), g.Map(list[:min(len(list), mostEvents)], func(e Event) g.Node {
-			return h.Li(h.ID("e-"+e.ID), h.Time(h.DateTime(e.At.UTC().Format("2006-01-02T15:04:05Z")), hook("clock"), g.Text(clock(e.At))), h.Span(g.Text(clean(strings.TrimPrefix(e.Text, "(service "+svc.Name+") ")))))
+		el("h4", txt("Events")),
+		g.If(len(list) == 0, el("p", at("class", "more"), txt("None yet."))),
+		el("ol", at("class", "events"), at("tabindex", "0"), at("aria-label", "Service events"), g.Map(list[:min(len(list), mostEvents)], func(e Event) g.Node {
+			return el("li", at("id", "e-"+e.ID), el("time", at("datetime", e.At.UTC().Format("2006-01-02T15:04:05Z")), hook("clock"), txt(clock(e.At))), el("span", txt(clean(strings.TrimPrefix(e.Text, "(service "+svc.Name+") ")))))
 		})),
 	}
 }
@@ -153,7 +152,7 @@ func events(svc Service, list []Event) g.Node {
 // chooser says whose lines are shown, and of whom they may be.
 func chooser(svc Service, list []Task, l look, from Source) g.Node {
 	option := func(s Source, text string) g.Node {
-		return h.Option(h.Value(s.key()), g.If(s == from, h.Selected()), g.Text(text))
+		return el("option", at("value", s.key()), g.If(s == from, at("selected")), txt(text))
 	}
 	options := []g.Node{option(Source{Cluster: svc.Cluster, Service: svc.Name}, "all tasks")}
 	known := from.Task == ""
@@ -177,20 +176,20 @@ func chooser(svc Service, list []Task, l look, from Source) g.Node {
 		options = append(options, option(from, shortID(from.Task)+" "+clean(from.Container)))
 	}
 	id := svc.id() + "-s"
-	return h.Form(h.Method("get"), h.Action("/"), hook("look"),
+	return el("form", at("method", "get"), at("action", "/"), hook("look"),
 		g.Map(l.open, func(s string) g.Node { return hidden("open", s) }), g.Map(l.shut, func(s string) g.Node { return hidden("shut", s) }),
 		g.If(l.find != "", hidden("find", l.find)),
-		h.H4(h.Label(h.For(id), g.Text("Log"))), h.Select(h.ID(id), h.Name("log"), g.Group(options)),
-		h.Button(h.Type("submit"), h.Class("small script-hides"), g.Text("Show")),
-		h.Span(h.Class("follow"), g.Text("follows at its end")))
+		el("h4", el("label", at("for", id), txt("Log"))), el("select", at("id", id), at("name", "log"), g.Group(options)),
+		el("button", at("type", "submit"), at("class", "small script-hides"), txt("Show")),
+		el("span", at("class", "follow"), txt("follows at its end")))
 }
 
 func lines(list []Line) g.Node {
 	if len(list) == 0 {
-		return h.P(h.Class("more"), g.Text("No lines. Containers with the log driver awslogs are heard here."))
+		return el("p", at("class", "more"), txt("No lines. Containers with the log driver awslogs are heard here."))
 	}
-	return h.Ol(h.Class("lines"), hook("follow"), h.TabIndex("0"), h.Aria("label", "Log"), g.Map(list, func(x Line) g.Node {
-		return h.Li(h.ID("l-"+x.Key), h.Time(h.DateTime(x.At.UTC().Format("2006-01-02T15:04:05.000Z")), hook("clock"), g.Text(clock(x.At))),
-			h.B(g.Text(clean(x.Who))), h.Span(g.Text(clean(x.Text))))
+	return el("ol", at("class", "lines"), hook("follow"), at("tabindex", "0"), at("aria-label", "Log"), g.Map(list, func(x Line) g.Node {
+		return el("li", at("id", "l-"+x.Key), el("time", at("datetime", x.At.UTC().Format("2006-01-02T15:04:05.000Z")), hook("clock"), txt(clock(x.At))),
+			el("b", txt(clean(x.Who))), el("span", txt(clean(x.Text))))
 	}))
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 )
 
 // traffic is a picture of the requests through each load balancer.
@@ -13,12 +12,12 @@ func traffic(list []Balancer) g.Node {
 	if len(list) == 0 {
 		return nil
 	}
-	return h.Section(h.Class("card"), h.H2(g.Text("Traffic")), g.Map(list, balancer))
+	return el("section", at("class", "card"), el("h2", txt("Traffic")), g.Map(list, balancer))
 }
 
 // noTraffic says how to come to a load balancer.
 func noTraffic() g.Node {
-	return h.Section(h.Class("card"), h.H2(g.Text("Traffic")), empty(
+	return el("section", at("class", "card"), el("h2", txt("Traffic")), empty(
 		"No load balancer yet. The requests through one are drawn here by target group and revision. A service takes part with --load-balancers targetGroupArn=…,containerName=…,containerPort=…",
 		"aws elbv2 create-load-balancer --name web --subnets subnet-1 subnet-2",
 		"aws elbv2 create-target-group --name web --protocol HTTP --port 8080 --vpc-id vpc-1 --target-type ip",
@@ -26,10 +25,10 @@ func noTraffic() g.Node {
 }
 
 func balancer(b Balancer) g.Node {
-	return h.Div(h.Class("balancer"),
-		h.H4(g.Text(clean(b.Name)), g.If(b.Address != "", h.A(h.Href(b.Address), h.Target("_blank"), h.Rel("noopener noreferrer"), g.Text(b.Address)))),
-		h.Div(h.Class("chart"), chart(b), h.Span(h.Class("most"), g.Textf("%d/s", most(b)))),
-		h.Ul(h.Class("legend"), g.Group(legend(b))))
+	return el("div", at("class", "balancer"),
+		el("h4", txt(clean(b.Name)), g.If(b.Address != "", el("a", at("href", b.Address), at("target", "_blank"), at("rel", "noopener noreferrer"), txt(b.Address)))),
+		el("div", at("class", "chart"), chart(b), el("span", at("class", "most"), txtf("%d/s", most(b)))),
+		el("ul", at("class", "legend"), g.Group(legend(b))))
 }
 
 // chart has a bar for every second: the groups' requests on one another, and the
@@ -113,11 +112,11 @@ func legend(b Balancer) []g.Node {
 	var keys []g.Node
 	for k, x := range b.Groups {
 		ok, failed := x.sums()
-		keys = append(keys, h.Li(
-			h.I(h.Class(fmt.Sprint("key g", k%groupColours)), g.Attr("aria-hidden", "true")), h.B(g.Text(clean(x.Name))),
-			g.If(x.Revision != "", h.Span(h.Class("revision"), g.Text(clean(x.Revision)))),
-			h.Span(h.Class("soft"), g.Textf("weight %d, %d/%d healthy, %s/min", x.Weight, x.Healthy, x.Targets, count(ok, "request", "requests"))),
-			g.If(failed > 0, h.Span(h.Class("bad"), g.Text(count(failed, "failure", "failures"))))))
+		keys = append(keys, el("li",
+			el("i", at("class", fmt.Sprint("key g", k%groupColours)), at("aria-hidden", "true")), el("b", txt(clean(x.Name))),
+			g.If(x.Revision != "", el("span", at("class", "revision"), txt(clean(x.Revision)))),
+			el("span", at("class", "soft"), txtf("weight %d, %d/%d healthy, %s/min", x.Weight, x.Healthy, x.Targets, count(ok, "request", "requests"))),
+			g.If(failed > 0, el("span", at("class", "bad"), txt(count(failed, "failure", "failures"))))))
 	}
 	return keys
 }
