@@ -93,3 +93,21 @@ func TestTask_Lose_keepsTheReasonOfAnEnd(t *testing.T) {
 		t.Error("a task that has ended is lost once more")
 	}
 }
+
+// TestService_Resume_aBlueGreenDeploymentGoesOn restarts it in each of its stages.
+func TestService_Resume_aBlueGreenDeploymentGoesOn(t *testing.T) {
+	for after := 10 * time.Second; after < 12*time.Minute; after += 35 * time.Second {
+		m := serveWith(t, 2, plan(BlueGreen, 0, 0))
+		sd := m.deploy("b", behaviour{})
+		m.run(after)
+		blue := m.s.Count("a").Running
+		m.die()
+		m.run(0)
+		if got := m.s.Count("a").Running; got != blue {
+			t.Errorf("after %s a restart leaves %d tasks of blue, there were %d: %s", after, got, blue, m.state())
+		}
+		m.run(time.Hour)
+		m.want("b COMPLETED 2/2")
+		m.wantStatus(sd, SDSuccessful)
+	}
+}
