@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -142,6 +143,7 @@ func (a *app) closeSandbox(closing func() error) {
 func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string) (*sandbox.Server, func() error, error) {
 	cfg := sandbox.Config{Listen: f.listen, UnsafeListen: f.unsafe, Account: f.account, Region: a.sandboxRegion(), Speed: f.speed, Throttle: f.throttle}
 	a.keepState(&cfg, f)
+	cfg.Logger = slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if f.speed <= 0 {
 		return nil, nil, event.Fail(event.CodeUsage, fmt.Sprintf("--speed is a number above zero, not %g", f.speed))
 	}

@@ -191,7 +191,7 @@ func (k *keeper) touch() {
 
 func (k *keeper) run() {
 	defer close(k.stopped)
-	pause := savePause
+	pause, said := savePause, ""
 	for {
 		select {
 		case <-k.changed:
@@ -206,7 +206,11 @@ func (k *keeper) run() {
 			return
 		}
 		began := time.Now()
-		if err := k.save(); err != nil {
+		switch err := k.save(); {
+		case err == nil:
+			said = ""
+		case err.Error() != said: // once, however often it is tried again
+			said = err.Error()
 			k.warn(err)
 		}
 		pause = min(max(savePause, saveShare*time.Since(began)), longestPause)

@@ -32,7 +32,7 @@ func shop(t *testing.T, w *world) {
 	must(t)(w.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String("web"), NetworkMode: types.NetworkModeBridge, Cpu: aws.String("256"), Memory: aws.String("512"),
 		ContainerDefinitions: []types.ContainerDefinition{{
-			Name: aws.String("app"), Image: &image, PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(8080), HostPort: aws.Int32(49153)}},
+			Name: aws.String("app"), Image: &image, PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(8080)}},
 			HealthCheck: &types.HealthCheck{Command: []string{"CMD-SHELL", "true"}},
 			LogConfiguration: &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{
 				"awslogs-group": "/shop", "awslogs-stream-prefix": "ecs", "awslogs-region": "us-east-1"}},
@@ -109,7 +109,7 @@ func TestPage_showsAServiceThatBreaksAndIsRolledBack(t *testing.T) {
 	w := start(t, Config{Speed: human})
 	shop(t, w)
 	_, html := browse(t, w, "/", nil)
-	for _, want := range []string{"web:1", ">steady<", "<b>3/3</b>", "listening &lt;on&gt; 8080", ":49153", "has reached a steady state.", "CreateService", ">v1<", "running, healthy", "export AWS_ENDPOINT_URL=&#39;" + w.URL()} {
+	for _, want := range []string{"web:1", ">steady<", "<b>3/3</b>", "listening &lt;on&gt; 8080", "has reached a steady state.", "CreateService", ">v1<", "running, healthy", "export AWS_ENDPOINT_URL=&#39;" + w.URL()} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page does not show %s", want)
 		}
