@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,9 +148,21 @@ func TestSet_dropAnswer(t *testing.T) {
 }
 
 // siren notes what alarms are told.
-type siren struct{ said []string }
+type siren struct {
+	mu   sync.Mutex
+	said []string
+}
+
+// heard is what was said so far.
+func (s *siren) heard() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.said)
+}
 
 func (s *siren) Set(name, state, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.said = append(s.said, name+" "+state)
 	return nil
 }
@@ -163,12 +176,12 @@ func TestSet_alarm(t *testing.T) {
 		call(s, "A", "")
 		call(s, "A", "")
 		call(s, "A", "") // each acts once
-		if d := cmp.Diff([]string{"now OK"}, told.said); d != "" {
+		if d := cmp.Diff([]string{"now OK"}, told.heard()); d != "" {
 			t.Errorf("at once (-want +got):\n%s", d)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if d := cmp.Diff([]string{"now OK", "late ALARM"}, told.said); d != "" {
+		if d := cmp.Diff([]string{"now OK", "late ALARM"}, told.heard()); d != "" {
 			t.Errorf("later on (-want +got):\n%s", d)
 		}
 	})
