@@ -250,12 +250,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 		alarms:  alarms.New(cfg.Account, cfg.Region, cfg.Now),
 		objects: objects.New(cfg.Region, state.objects(cfg), state != nil), secrets: secrets.New(cfg.Account, cfg.Region, cfg.Now),
 	}
-	options := []registry.Option{registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate)}
-	if state != nil {
-		options = append(options, registry.Durable())
-	}
-	s.registry, err = registry.Open(cfg.Dir, cfg.Account, cfg.Region, options...)
-	if err != nil {
+	if s.registry, err = state.openRegistry(s); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	s.faults = fault.NewSet(s.registry, s.hasOperation, s.closing)

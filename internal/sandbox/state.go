@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
 	"github.com/weelo/weelo-deploy/internal/sandbox/statedir"
 )
 
@@ -123,6 +124,21 @@ func (k *keeper) objects(cfg Config) string {
 
 // HasState says whether a folder has a state that a sandbox would go on from.
 func HasState(dir string) bool { return statedir.Has(dir) }
+
+// openRegistry opens the registry: with a state, one whose images outlive the
+// machine's power.
+func (k *keeper) openRegistry(s *Server) (*registry.Store, error) {
+	cfg := s.cfg
+	options := []registry.Option{registry.WithClock(cfg.Now), registry.WithSpeed(cfg.Speed), registry.WithGate(s.gate)}
+	if k != nil {
+		options = append(options, registry.Durable())
+	}
+	store, err := registry.Open(cfg.Dir, cfg.Account, cfg.Region, options...)
+	if err != nil && k != nil {
+		err = fmt.Errorf("%w: %w", ErrStateDamaged, err)
+	}
+	return store, err
+}
 
 // mostAddresses bounds the addresses that a state remembers.
 const mostAddresses = 100

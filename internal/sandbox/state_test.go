@@ -216,6 +216,10 @@ func TestStart_refusesAStateThatItCannotUse(t *testing.T) {
 	write(parts[0], string(part)+" ")
 	refuse(Config{}, ErrStateDamaged, parts[0])
 	write(parts[0], string(part))
+	repositories := filepath.Join(dir, "registry", "repositories.json")
+	write(repositories, "{")
+	refuse(Config{}, ErrStateDamaged, "repositories.json")
+	write(repositories, "{}")
 	start(t, Config{State: dir}) // and nothing was lost
 }
 
