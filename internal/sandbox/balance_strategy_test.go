@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/balancer"
 )
@@ -70,4 +71,30 @@ func TestBlueGreenShiftsRealTrafficWithoutALostRequest(t *testing.T) {
 	if both[b.group.ARN] == 0 || both[green.ARN] == 0 {
 		t.Errorf("requests by target group: %v", both)
 	}
+}
+
+func TestAServiceOutlivesItsLoadBalancer(t *testing.T) {
+	b := startBalanced(t)
+	if err := b.create("1", types.NetworkModeAwsvpc, b.group.ARN); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the service", b.steady)
+	api := elb.NewFromConfig(b.config)
+	if _, err := api.DeleteLoadBalancer(t.Context(), &elb.DeleteLoadBalancerInput{LoadBalancerArn: &b.lb.ARN}); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.service(); s.RunningCount != 2 || !b.steady() {
+		t.Errorf("without its load balancer %d tasks run", s.RunningCount)
+	}
+	_, err := b.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("c"), Service: aws.String("web"), ForceNewDeployment: true})
+	if wantCode(t, err, "InvalidParameterException"); err != nil && !strings.Contains(err.Error(), "does not have an associated load balancer.") {
+		t.Errorf("a deployment is refused with %v", err)
+	}
+	if _, err := api.DeleteTargetGroup(t.Context(), &elb.DeleteTargetGroupInput{TargetGroupArn: &b.group.ARN}); err != nil {
+		t.Errorf("its target group cannot be deleted: %v", err)
+	}
+	if _, err := b.ecs.DeleteService(t.Context(), &ecs.DeleteServiceInput{Cluster: aws.String("c"), Service: aws.String("web"), Force: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the end of the service", func() bool { return aws.ToString(b.service().Status) == "INACTIVE" })
 }

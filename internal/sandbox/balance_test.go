@@ -319,6 +319,11 @@ func TestTheSandboxAnswersToTheNameOfALoadBalancer(t *testing.T) {
 	if len(status.LoadBalancers) != 1 || status.LoadBalancers[0].DNSName != b.lb.DNSName || !strings.HasPrefix(status.LoadBalancers[0].Listeners[0].Address, "127.0.0.1:") {
 		t.Errorf("status says %+v", status.LoadBalancers)
 	}
+	var traffic balancer.Traffic
+	b.control(t, http.MethodGet, "/_sandbox/traffic", "", &traffic)
+	if len(traffic.Totals) != 1 || traffic.Totals[0].Requests != 1 || traffic.Totals[0].Class[2] != 1 || traffic.Totals[0].Group != b.group.ARN {
+		t.Errorf("traffic is %+v", traffic)
+	}
 	b.fault(t, `{"deny":"elasticloadbalancing:DescribeTargetHealth"}`)
 	_, err = elb.NewFromConfig(b.config).DescribeTargetHealth(t.Context(), &elb.DescribeTargetHealthInput{TargetGroupArn: &b.group.ARN})
 	wantCode(t, err, "AccessDenied")

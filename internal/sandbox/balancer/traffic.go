@@ -17,27 +17,28 @@ const (
 type Traffic struct {
 	// Seconds are the last two minutes, oldest first; seconds without a request
 	// are left out.
-	Seconds []Second
+	Seconds []Second `json:"seconds"`
 	// Totals are counts since the start.
-	Totals []Counts
+	Totals []Counts `json:"totals"`
 }
 
 // Second is one second of traffic.
 type Second struct {
-	At     time.Time // its begin
-	Counts []Counts
+	At     time.Time `json:"at"` // its begin
+	Counts []Counts  `json:"counts"`
 }
 
 // Counts are the requests of one target. Requests that no target got (503, fixed
 // responses, redirects) have no Target; what is too much to keep apart has the
 // Group "other".
 type Counts struct {
-	Group, Target string // ARN; host:port as registered
-	Requests      int
-	Class         [6]int // answers by the first digit of their status: Class[2] are 2xx
+	Group    string `json:"group"`  // ARN
+	Target   string `json:"target"` // host:port as registered
+	Requests int    `json:"requests"`
+	Class    [6]int `json:"class"` // answers by the first digit of their status: Class[2] are 2xx
 	// Failed counts answers that the load balancer gave because it had none from a
 	// target (502, 503, 504), and answers that broke off.
-	Failed int
+	Failed int `json:"failed"`
 }
 
 type key struct{ group, target string }
