@@ -134,8 +134,8 @@ func (s *site) run(ctx context.Context, dir string, args ...string) ([]byte, err
 func (s *site) balance(ctx context.Context, name, delay string) (group, address string, err error) {
 	made, err := s.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
 		Name: &name, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(port), TargetType: elbtypes.TargetTypeEnumIp, VpcId: aws.String("vpc-1"),
-		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2),
-		HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(2),
+		HealthCheckIntervalSeconds: aws.Int32(20), HealthCheckTimeoutSeconds: aws.Int32(10),
+		HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(10), // this machine may be busy
 	})
 	if err != nil {
 		return "", "", err
