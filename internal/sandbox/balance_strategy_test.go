@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"io"
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +13,8 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/balancer"
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
 )
 
 // text asks through the load balancer.
@@ -97,4 +101,30 @@ func TestAServiceOutlivesItsLoadBalancer(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the end of the service", func() bool { return aws.ToString(b.service().Status) == "INACTIVE" })
+}
+
+func TestALoadBalancerServesAgainAfterARestart(t *testing.T) {
+	from, err := seed.Load("../../examples/balanced/seed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	serving := func() *scripted.Runtime {
+		r := scripted.New()
+		r.Set("shop:1", scripted.Script{Serve: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "version 1") })})
+		return r
+	}
+	w := start(t, Config{Seed: from, State: dir, Runtime: serving()})
+	before := w.Balancer().Status()[0]
+	w.close(t)
+	b := &balanced{world: start(t, Config{State: dir, Runtime: serving()}), T: t}
+	if after := b.Balancer().Status()[0]; after.ARN != before.ARN || after.DNSName != before.DNSName || len(after.Listeners) != 1 {
+		t.Errorf("after the restart it is %+v, before it was %+v", after, before)
+	}
+	await(t, "the service", func() bool { return len(b.world.service(t, "shop", "web").Deployments) == 1 && b.text() == "version 1" })
+	group := ok(t)(b.Balancer().Group("shop")).(balancer.TargetGroup)
+	await(t, "two targets and no other", func() bool {
+		targets := ok(t)(b.Balancer().Targets(group.ARN)).([]balancer.TargetHealth)
+		return len(targets) == 2 && targets[0].State == balancer.Healthy && targets[1].State == balancer.Healthy
+	})
 }

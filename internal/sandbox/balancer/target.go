@@ -165,6 +165,16 @@ func (g *group) delay() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// Group is the target group of a name.
+func (b *Balancer) Group(name string) (TargetGroup, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g := find(b.groups, func(g *group) bool { return g.Name == name }); g != nil {
+		return g.TargetGroup, nil
+	}
+	return TargetGroup{}, errGroup(name)
+}
+
 // TargetType is a target group's type, empty when there is none.
 func (b *Balancer) TargetType(groupARN string) string {
 	b.mu.Lock()
