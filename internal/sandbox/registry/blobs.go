@@ -122,6 +122,9 @@ type blobReader struct {
 	desc ociregistry.Descriptor
 }
 
+// WriteTo lets the kernel send a file: the copy sees what is inside.
+func (b blobReader) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, b.Reader) }
+
 func (b blobReader) Descriptor() ociregistry.Descriptor { return b.desc }
 
 // openBlob opens the bytes from from up to, but not including, to of a blob; a
