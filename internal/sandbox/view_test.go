@@ -13,8 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster"
+	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 	"github.com/weelo/weelo-deploy/internal/sandbox/page"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
+	"github.com/weelo/weelo-deploy/internal/sandbox/task"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
 )
 
@@ -159,6 +162,18 @@ func TestPage_buttonsDoWhatTheySay(t *testing.T) {
 		_, html := browse(t, w, "/", nil)
 		return strings.Contains(html, "Stopped on the sandbox&#39;s page")
 	})
+}
+
+func TestView_tellsWhereAContainerIsReached(t *testing.T) {
+	inside := scheduler.Container{Ports: []task.Port{{ContainerPort: 8080, HostPort: 49153, HostIP: "127.0.0.1", Protocol: "tcp"}, {ContainerPort: 53, HostPort: 49154, Protocol: "udp"}, {ContainerPort: 81}}}
+	tasks := viewTasks([]cluster.TaskInspection{{
+		Task:       types.Task{TaskArn: aws.String("arn:aws:ecs:us-east-1:000000000000:task/c/0123"), DesiredStatus: aws.String("RUNNING"), Containers: []types.Container{{Name: aws.String("app"), ExitCode: aws.Int32(139)}}},
+		Containers: []cluster.ContainerInspection{{Container: inside}},
+	}})
+	c := tasks[0].Containers[0]
+	if tasks[0].ID != "0123" || !tasks[0].Live || *c.Exit != 139 || len(c.Ports) != 1 || c.Ports[0] != "127.0.0.1:49153" {
+		t.Errorf("the task is %+v", tasks[0])
+	}
 }
 
 // task is the id of a task of the service web.

@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// quick is patience for tests.
-var quick = patience{look: time.Millisecond, beat: 20 * time.Millisecond, write: 100 * time.Millisecond}
+// quick is patience for tests; a reader of theirs may be kept from reading for a
+// while by whatever else the machine does.
+var quick = patience{look: time.Millisecond, beat: 20 * time.Millisecond, write: 2 * time.Second}
 
 // site is a page that is served.
 type site struct {
@@ -31,7 +32,14 @@ func serve(t *testing.T, w *world) *site {
 	s := &site{world: w, closing: make(chan struct{})}
 	s.handler = New(w, w, s.closing)
 	s.handler.patience = quick
-	s.Server = httptest.NewServer(s.handler)
+	s.Server = httptest.NewUnstartedServer(s.handler)
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if err := c.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil { // or the kernel takes megabytes for a reader
+			t.Error(err)
+		}
+		return ctx
+	}
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -194,6 +202,9 @@ func TestStream_dropsWhoDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Close()
+	if err := slow.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
 	fmt.Fprintf(slow, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", eventsPath)
 	good := s.listen(t, "")
 	good.parts()
