@@ -246,7 +246,9 @@ func (s *service) newRevision(def *definition.Definition, in ecs.CreateServiceIn
 func (s *service) deploy(r *revision, env scheduler.Env) *scheduler.Deployment {
 	s.revisions[r.arn] = r
 	r.groups = s.groupsBeside(r, s.serving())
-	s.sched.Plan.Shifts, s.sched.Plan.Tests = routing(&r.input)
+	if shiftsTraffic(s.settings.DeploymentConfiguration) {
+		s.sched.Plan.Shifts, s.sched.Plan.Tests = routing(&r.input)
+	}
 	d := s.newDeployment(r)
 	s.keep(s.sched.Deploy(d, newServiceDeploymentID(), env))
 	s.dirty = true

@@ -366,3 +366,24 @@ func TestCluster_blue_green_and_the_breaker(t *testing.T) {
 		}
 	})
 }
+
+func TestCluster_a_rolling_deployment_leaves_the_weights_alone(t *testing.T) {
+	r := &rules{}
+	inWorld(t, func(w *world) {
+		w.create(w.register(listening("web:1")), balanced, configured(types.DeploymentConfiguration{BakeTimeInMinutes: aws.Int32(5)}))
+		w.pass(10 * time.Minute)
+		w.update(w.register(listening("web:2")))
+		w.pass(3 * time.Minute)
+		if d := w.deployments()[0]; d.LifecycleStage != types.ServiceDeploymentLifecycleStageBakeTime || d.TargetServiceRevision.RequestedProductionTrafficWeight != nil {
+			t.Errorf("at %s the weights are %s, want none", d.LifecycleStage, traffic(d))
+		}
+		w.pass(10 * time.Minute)
+		w.wantDeployments("web:2 PRIMARY COMPLETED 1/1")
+		if got := r.take(); len(got) > 0 {
+			t.Errorf("weights were set: %q", got)
+		}
+		if got := w.resolvedGroup(); got != blueTG {
+			t.Errorf("the second revision is in %s, want the group of the first", got)
+		}
+	}, func(c *Config) { c.Traffic = r })
+}

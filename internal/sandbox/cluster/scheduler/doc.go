@@ -9,6 +9,11 @@
 // the same state, facts and times always give the same result, and a rolling
 // deployment of half an hour is tested in microseconds.
 //
+// A deployment of another strategy than ROLLING, or with hooks or a bake time, has a
+// [Course] through lifecycle stages. What it wants done outside is asked for after a
+// step: [Service.Invocations] are functions to call, and the course's weights are
+// those that the traffic is to have.
+//
 // The rules follow the Amazon ECS Developer Guide (service deployments,
 // deployment circuit breaker, service throttle logic, service event messages,
 // task lifecycle) and the API reference. Where AWS publishes no number, such
