@@ -189,7 +189,9 @@ const unreachableAddress = "127.0.0.1:0"
 // finish counts a request that has ended.
 func (b *Balancer) finish(x *exchange, status int, failed bool) {
 	b.mu.Lock()
-	x.target.inFlight--
+	if x.target.inFlight--; x.target.over && x.target.inFlight == 0 {
+		b.leave(x.group, x.target)
+	}
 	group, target := x.group.ARN, net.JoinHostPort(x.target.ID, strconv.Itoa(x.target.Port))
 	b.mu.Unlock()
 	b.traffic.note(group, target, status, failed)

@@ -94,7 +94,7 @@ func TestATargetOutsideOfThisMachineIsNotDialled(t *testing.T) {
 
 func TestADrainingTargetFinishesWhatItDoesAndGetsNothingNew(t *testing.T) {
 	w := newWorld(t)
-	if err := w.SetAttributes(w.group.ARN, map[string]string{DeregistrationDelay: "500"}); err != nil {
+	if err := w.SetAttributes(w.group.ARN, map[string]string{DeregistrationDelay: "60"}); err != nil {
 		t.Fatal(err)
 	}
 	entered, finish := make(chan struct{}), make(chan struct{})
@@ -124,6 +124,14 @@ func TestADrainingTargetFinishesWhatItDoesAndGetsNothingNew(t *testing.T) {
 	w.await(w.group.ARN, next, Healthy)
 	if diff := cmp.Diff(map[string]int{"new": 4}, w.texts(4)); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+	w.until("the divided delay to end", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.Balancer.group(w.group.ARN).targets[0].over
+	})
+	if h := w.await(w.group.ARN, old, Draining); h.InFlight != 1 {
+		t.Errorf("with a request under way the target is %+v", h)
 	}
 	close(finish)
 	if got := <-answered; got != "old" {

@@ -24,6 +24,7 @@ type target struct {
 	gone                       chan struct{} // closed: no more checks
 	wake                       chan struct{} // capacity 1: check now
 	drained                    *time.Timer   // ends the draining
+	over                       bool          // the divided delay is over, and requests are under way
 }
 
 func (t *target) is(id string, port int) bool { return t.ID == id && t.Port == port }
@@ -148,12 +149,33 @@ func (b *Balancer) drain(g *group, t *target) {
 		return
 	}
 	t.set(Draining, "Target.DeregistrationInProgress")
-	t.drained = time.AfterFunc(b.divided(g.delay()), func() {
+	delay := g.delay()
+	divided := b.divided(delay)
+	t.drained = time.AfterFunc(divided, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		g.drop(t)
-		b.changed(g.ARN)
+		if t.inFlight == 0 || delay <= divided {
+			b.leave(g, t)
+			return
+		}
+		// Requests take real time: they have the delay as it is on AWS.
+		t.over = true
+		t.drained = time.AfterFunc(delay-divided, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.leave(g, t)
+		})
+		if b.ctx.Err() != nil {
+			t.drained.Stop()
+		}
 	})
+}
+
+// leave ends the draining of a target.
+func (b *Balancer) leave(g *group, t *target) {
+	t.drained.Stop()
+	g.drop(t)
+	b.changed(g.ARN)
 }
 
 // delay is the group's deregistration delay.

@@ -158,16 +158,20 @@ func (w *world) total(group string) (c Counts) {
 // when they have ended.
 func (w *world) counted(group string, n int) Counts {
 	w.Helper()
+	w.until("the requests to be counted", func() bool { return w.total(group).Requests >= n })
+	return w.total(group)
+}
+
+// until polls what crosses a socket, so that there is no channel to wait on.
+func (w *world) until(what string, holds func() bool) {
+	w.Helper()
 	tick, deadline := time.NewTicker(time.Millisecond), time.After(10*time.Second)
 	defer tick.Stop()
-	for {
-		if c := w.total(group); c.Requests >= n {
-			return c
-		}
+	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			w.Fatalf("counted %+v, want %d requests", w.total(group), n)
+			w.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
