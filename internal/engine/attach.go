@@ -45,7 +45,7 @@ func (a *attached) Close() error {
 }
 
 // statsTime bounds a look at a container's statistics.
-const statsTime = 5 * time.Second
+const statsTime = 30 * time.Second
 
 // Stats is what the engine says of a container's use of memory, CPU and network at
 // this moment, as JSON of its API.

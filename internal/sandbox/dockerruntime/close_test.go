@@ -204,10 +204,12 @@ func crashMe(dir string) {
 		panic(err)
 	}
 	host, _, _ := strings.Cut(os.Getenv("IMAGE"), "/")
-	rt.Start(spec(task.Container{
-		Name: "app", Image: os.Getenv("IMAGE"), StopTimeout: time.Second,
+	sp := spec(task.Container{
+		Name: "app", Image: os.Getenv("IMAGE"), StopTimeout: time.Second, Mounts: []task.Mount{{Volume: "own", Path: "/own"}, {Volume: "disk", Path: "/disk"}},
 		PullAuth: &task.PullAuth{Username: "AWS", Password: os.Getenv("PASSWORD"), Server: host},
-	}), func(e task.Event) {
+	})
+	sp.Volumes = []task.Volume{{Name: "own"}, {Name: "disk", Key: "host /srv"}}
+	rt.Start(sp, func(e task.Event) {
 		fmt.Println(e.Kind, e.Reason)
 		if e.Kind == task.ContainerStarted {
 			fmt.Println("id", rt.ID())
@@ -251,8 +253,8 @@ func TestNextOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
 		}
 	}
 	open()
-	if got := left(t.Context(), t, b.engine, id); len(got) != 4 {
-		t.Errorf("while the process lives: the engine has %v, want two containers, a network and an image", got)
+	if got := left(t.Context(), t, b.engine, id); len(got) != 6 {
+		t.Errorf("while the process lives: the engine has %v, want two containers, a network, two volumes and an image", got)
 	}
 
 	if err := child.Process.Kill(); err != nil {
