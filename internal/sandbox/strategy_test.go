@@ -161,3 +161,18 @@ func TestServer_aRuleThatIsGoneEndsTheDeployment(t *testing.T) {
 			strings.Contains(*d.StatusReason, rule) && d.Status == types.ServiceDeploymentStatusRollbackSuccessful
 	})
 }
+
+func TestServer_aCanaryLosesNoRequest(t *testing.T) {
+	c := startCanaried(t)
+	stop := make(chan struct{})
+	wait := load(t, c.url(), stop)
+	c.update("2")
+	first := c.awaitPause("")
+	c.goOn(first, types.DeploymentLifecycleHookActionContinue)
+	c.goOn(c.awaitPause(first), types.DeploymentLifecycleHookActionContinue)
+	await(t, "the end", c.steady)
+	close(stop)
+	if requests, failed := wait(); failed > 0 || requests == 0 {
+		t.Errorf("%d of %d requests failed", failed, requests)
+	}
+}
