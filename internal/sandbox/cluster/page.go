@@ -24,7 +24,7 @@ func cutPage[T any](items []T, key func(T) string, token *string, size int) ([]T
 	start := 0
 	if deref(token) != "" {
 		place, last, ok := parseToken(*token)
-		if !ok {
+		if !ok || len(items) > 0 && kindOf(last) != kindOf(key(items[0])) {
 			return nil, nil, invalid("Invalid token.")
 		}
 		start = min(place, len(items))
@@ -48,6 +48,17 @@ func parseToken(token string) (place int, last string, ok bool) {
 	number, last, ok := strings.Cut(string(b), " ")
 	place, err = strconv.Atoi(number)
 	return place, last, ok && err == nil && place >= 0
+}
+
+// kindOf is the kind of resource that an ARN is of, by which a token of another
+// list is known; empty for a name.
+func kindOf(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	kind, _, _ := strings.Cut(parts[5], "/")
+	return kind
 }
 
 func itself(s string) string { return s }

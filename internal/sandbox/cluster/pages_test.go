@@ -119,6 +119,30 @@ func TestAPI_everyListComesInPages(t *testing.T) {
 	})
 }
 
+// TestAPI_aTokenIsForItsOwnList gives each operation the tokens of the others.
+func TestAPI_aTokenIsForItsOwnList(t *testing.T) {
+	inWorld(t, func(w *world) {
+		busy(w)
+		for _, of := range listers {
+			if of.total < 2 {
+				continue // there is no second page
+			}
+			_, token, err := of.page(ctx, w, nil, aws.Int32(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range listers {
+				_, _, err := l.page(ctx, w, token, aws.Int32(1))
+				if l.name != of.name {
+					wantError(t, err, "InvalidParameterException", "Invalid token.")
+				} else if err != nil {
+					t.Errorf("%s refuses its own token: %v", l.name, err)
+				}
+			}
+		}
+	})
+}
+
 // walk lists everything in pages of a size, and checks each page.
 func (l lister) walk(w *world, size *int32) []string {
 	w.t.Helper()
