@@ -25,7 +25,7 @@ import (
 
 // The goals.
 const (
-	leastRatio   = 1.0                   // of the peer's throughput
+	leastRatio   = 1.0                   // of the peer's throughput for the same push
 	mostResident = 50 << 20              // bytes of the process that serves the registry
 	mostHeap     = 300 << 20             // bytes of a process with the services
 	mostMedian   = 10 * time.Millisecond // of DescribeServices while all services deploy
