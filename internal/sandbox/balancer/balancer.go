@@ -45,8 +45,9 @@ type Balancer struct {
 	groups    []*group
 	listeners []*listener
 	rules     []*rule
+	stale     map[string]bool // target groups to tell about
 
-	stale chan string // target groups to tell about
+	news chan struct{} // capacity 1: there are some
 }
 
 // balancer is a load balancer with what carries its requests.
@@ -82,25 +83,29 @@ func New(cfg Config) *Balancer {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Balancer{
 		cfg: cfg, traffic: newTraffic(cfg.Now), checks: checkClient(), ctx: ctx, cancel: cancel,
-		stale: make(chan string, staleGroups),
+		stale: make(map[string]bool), news: make(chan struct{}, 1),
 	}
 	b.work.Go(b.tell)
 	return b
 }
 
-// staleGroups bounds the news that wait to be told.
-const staleGroups = 1024
-
-// tell hands news on.
+// tell hands news on. What happens to a group until it is told of is told at once:
+// a service of many tasks changes as often as it has tasks.
 func (b *Balancer) tell() {
 	for {
 		select {
-		case group := <-b.stale:
-			if b.cfg.Changed != nil {
-				b.cfg.Changed(group)
-			}
+		case <-b.news:
 		case <-b.ctx.Done():
 			return
+		}
+		b.mu.Lock()
+		stale := b.stale
+		b.stale = make(map[string]bool)
+		b.mu.Unlock()
+		for group := range stale {
+			if b.cfg.Changed != nil && b.ctx.Err() == nil {
+				b.cfg.Changed(group)
+			}
 		}
 	}
 }
@@ -108,9 +113,10 @@ func (b *Balancer) tell() {
 // changed notes that a target group has news. It is called with the lock and must
 // not wait: whoever listens may want to call the balancer.
 func (b *Balancer) changed(group string) {
+	b.stale[group] = true
 	select {
-	case b.stale <- group:
-	default: // as many are told already; each looks at what is there by then
+	case b.news <- struct{}{}:
+	default: // it is known that there are some
 	}
 }
 
