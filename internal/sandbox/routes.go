@@ -18,7 +18,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	control := fault.Handler(s.faults, s.calls)
 	mux.Handle("/_sandbox/", control)
-	mux.Handle("/_sandbox/hooks", s.hooks.Handler())
+	mux.Handle("/_sandbox/hooks", s.hooks.Handler(!s.cfg.UnsafeListen))
 	mux.HandleFunc("GET /_sandbox/status", s.status)
 	mux.HandleFunc("GET /_sandbox/traffic", s.traffic)
 	mux.HandleFunc("POST /_sandbox/lifecycle", s.applyLifecycle)
@@ -97,13 +97,13 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// greet shows the page to browsers, and says to others where it is.
 // traffic counts what went through the load balancers.
 func (s *Server) traffic(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(s.balancer.Traffic()) // a client that has gone does not need it
 }
 
+// greet shows the page to browsers, and says to others where it is.
 func (s *Server) greet(page http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept"), "text/html") {

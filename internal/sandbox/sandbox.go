@@ -138,6 +138,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	s.hooks = hooks.New(cfg.Now)
 	s.balancer = balancer.New(balancer.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now, Logger: cfg.Logger, Changed: s.targetsChanged,
+		TasksOnly: cfg.UnsafeListen,
 	})
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,

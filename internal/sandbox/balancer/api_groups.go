@@ -187,8 +187,12 @@ func (b *Balancer) targets(in *groupInput) ([]Target, error) {
 	}
 	var list []Target
 	for _, t := range in.Targets {
-		if _, err := netip.ParseAddr(t.Id); g.TargetType == "ip" && err != nil {
+		ip, err := netip.ParseAddr(t.Id)
+		if g.TargetType == "ip" && err != nil {
 			return nil, invalid("The IP address '%s' is not a valid IPv4 address", t.Id)
+		}
+		if b.cfg.TasksOnly && err == nil && ip.IsLoopback() {
+			return nil, invalid("The IP address '%s' is of this machine, whose programs are not for other machines to reach", t.Id)
 		}
 		list = append(list, Target{ID: t.Id, Port: t.Port})
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	Changed func(group string)
 
 	Logger *slog.Logger // nil: nowhere
+
+	// TasksOnly keeps clients from registering programs of this machine as targets.
+	TasksOnly bool
 }
 
 // Balancer is Elastic Load Balancing of one account in one region.

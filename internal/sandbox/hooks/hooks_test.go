@@ -70,7 +70,7 @@ func TestHandler(t *testing.T) {
 	s := New(time.Now)
 	do := func(method, body string) (int, string) {
 		rec := httptest.NewRecorder()
-		s.Handler().ServeHTTP(rec, httptest.NewRequest(method, "/_sandbox/hooks", strings.NewReader(body)))
+		s.Handler(true).ServeHTTP(rec, httptest.NewRequest(method, "/_sandbox/hooks", strings.NewReader(body)))
 		return rec.Code, rec.Body.String()
 	}
 	for _, body := range []string{

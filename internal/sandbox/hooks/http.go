@@ -7,19 +7,21 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 )
 
 // maxRequest bounds a request with scripts, in bytes.
 const maxRequest = 1 << 20
 
-// Handler serves /_sandbox/hooks.
-func (s *Store) Handler() http.Handler {
+// Handler serves /_sandbox/hooks. With programs a script may name one of this
+// machine.
+func (s *Store) Handler(programs bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_sandbox/hooks", func(w http.ResponseWriter, _ *http.Request) {
 		scripts, calls := s.List()
 		answer(w, http.StatusOK, map[string]any{"hooks": scripts, "calls": calls})
 	})
-	mux.HandleFunc("POST /_sandbox/hooks", s.post)
+	mux.HandleFunc("POST /_sandbox/hooks", func(w http.ResponseWriter, r *http.Request) { s.post(w, r, programs) })
 	mux.HandleFunc("DELETE /_sandbox/hooks", func(w http.ResponseWriter, _ *http.Request) {
 		s.Reset()
 		w.WriteHeader(http.StatusNoContent)
@@ -28,11 +30,14 @@ func (s *Store) Handler() http.Handler {
 }
 
 // post takes one script, or a list of them.
-func (s *Store) post(w http.ResponseWriter, r *http.Request) {
+func (s *Store) post(w http.ResponseWriter, r *http.Request, programs bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	var scripts []Script
 	if err == nil {
 		scripts, err = parse(body)
+	}
+	if !programs && slices.ContainsFunc(scripts, func(x Script) bool { return x.URL != "" }) {
+		err = errors.New("a url is of this machine, whose programs are not for other machines to reach")
 	}
 	if err == nil {
 		err = s.Add(scripts...)
