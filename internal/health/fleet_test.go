@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/weelo/weelo-deploy/internal/event"
 )
@@ -167,6 +168,26 @@ func TestWatch_containersThatAreRestartedInPlace(t *testing.T) {
 		got.want(t, Serving, "")
 		if n := noted(got.told, "container app of task new1 ended and was restarted in place"); n != 1 {
 			t.Errorf("the restart was told %d times, want once", n)
+		}
+	})
+}
+
+// ECS does not know the health of a container while the agent of its host is not
+// connected. That is no restart when there is no policy that restarts it.
+func TestWatch_aHealthThatIsLostIsNoRestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFake()
+		f.serve(30 * time.Second)
+		says := func(after time.Duration, h types.HealthStatus) {
+			f.at(after, func() { f.task("new1").HealthStatus, f.task("new1").Containers[0].HealthStatus = h, h })
+		}
+		says(40*time.Second, types.HealthStatusHealthy)
+		says(6*time.Minute, types.HealthStatusUnknown)
+		says(8*time.Minute, types.HealthStatusHealthy)
+		got := watch(f, Policy{Bake: 10 * time.Minute}, func(_ *Watcher, s *Subject) { s.Definition = fakeDefinition{"awslogs", true} })
+		got.want(t, Serving, "")
+		if n := noted(got.told, "restarted in place"); n != 0 {
+			t.Errorf("a restart was told %d times, and there was none", n)
 		}
 	})
 }
