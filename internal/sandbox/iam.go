@@ -23,6 +23,9 @@ type simulateResult struct {
 	EvalActionName, EvalResourceName, EvalDecision string
 }
 
+// mostResults bounds an answer, which is as long as the product of its request's lists.
+const mostResults = 20_000
+
 func (s *Server) iam() *awsquery.Service {
 	api := awsquery.NewService("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")
 	awsquery.Handle(api, "SimulatePrincipalPolicy", s.simulatePolicy)
@@ -37,6 +40,8 @@ func (s *Server) simulatePolicy(_ context.Context, in *simulateInput) (*simulate
 		return nil, awsjson.Errorf("NoSuchEntity", http.StatusNotFound, "The entity with ARN %s cannot be found.", in.PolicySourceArn)
 	case len(in.ActionNames) == 0:
 		return nil, awsjson.Errorf("InvalidInput", http.StatusBadRequest, "ActionNames must not be empty.")
+	case len(in.ActionNames)*len(in.ResourceArns) > mostResults:
+		return nil, awsjson.Errorf("InvalidInput", http.StatusBadRequest, "The sandbox simulates at most %d actions on resources at once.", mostResults)
 	case len(in.ResourceArns) == 0:
 		in.ResourceArns = []string{"*"}
 	}

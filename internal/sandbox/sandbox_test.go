@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,9 @@ func TestServer_simulatesWhatFaultsDeny(t *testing.T) {
 	wantCode(t, err, "AccessDeniedException")
 	_, err = ask("arn:aws:iam::318774499084:role/other")
 	wantCode(t, err, "NoSuchEntity")
+	many := slices.Repeat([]string{"x:Y"}, 200)
+	_, err = w.iam.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: aws.String("arn:aws:iam::318774499084:user/sandbox"), ActionNames: many, ResourceArns: many})
+	wantCode(t, err, "InvalidInput")
 	w.fault(t, `{"deny":"iam:Simulate*"}`)
 	_, err = ask("arn:aws:iam::318774499084:user/sandbox")
 	wantCode(t, err, "AccessDenied")

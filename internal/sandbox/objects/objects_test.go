@@ -2,6 +2,7 @@ package objects_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -64,6 +65,38 @@ func TestSave_IsWhatLoadBringsBack(t *testing.T) {
 	}
 	if err := other.Load(saved); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("Load without the files = %v, want the file's name", err)
+	}
+}
+
+// A state is a folder that somebody may have been given: nothing outside of it is read
+// or removed, whatever it names.
+func TestLoad_refusesFilesThatAreNotInItsFolder(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "objects")
+	s := objects.New("us-east-1", dir, true)
+	s.CreateBucket("conf")
+	put(t, s, "conf", "a", "12345")
+	saved := save(t, s)
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	name, outside := files[0].Name(), filepath.Join(top, files[0].Name())
+	if err := os.WriteFile(outside, []byte("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := strings.ReplaceAll(string(saved), name, "../"+name)
+	if err := objects.New("us-east-1", dir, true).Load(json.RawMessage(elsewhere)); err == nil {
+		t.Error("Load took a file in another folder for an object")
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, name)), os.Symlink(outside, filepath.Join(dir, name))); err != nil {
+		t.Fatal(err)
+	}
+	if err := objects.New("us-east-1", dir, true).Load(saved); err == nil {
+		t.Error("Load took a link to a file in another folder for an object")
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -41,7 +41,7 @@ func (s *Store) Load(saved json.RawMessage) error {
 	for bucket, content := range k.bucket {
 		for key, b := range content {
 			path := filepath.Join(s.dir, filepath.Base(b.File))
-			if st, err := os.Stat(path); err != nil || st.Size() != b.Size {
+			if st, err := os.Lstat(path); err != nil || st.Size() != b.Size || !st.Mode().IsRegular() || b.File != filepath.Base(b.File) {
 				return fmt.Errorf("object %s/%s: the file %s is not what was written", bucket, key, path)
 			}
 			named[b.File] = true
