@@ -65,10 +65,12 @@ func (p *patient) Read(b []byte) (int, error) {
 // leave bounds what the server reads after the handler, of a body that was not read.
 func (p *patient) leave() { _ = p.connection.SetReadDeadline(time.Now().Add(stallTime)) }
 
-// sender writes an answer as long as its client takes it.
+// sender writes an answer as long as its client takes it, or as long as the handler
+// says that asks for a deadline of its own.
 type sender struct {
 	http.ResponseWriter
 	connection *http.ResponseController
+	handlers   bool // the deadline is the handler's
 }
 
 func newSender(w http.ResponseWriter) *sender {
@@ -78,7 +80,17 @@ func newSender(w http.ResponseWriter) *sender {
 }
 
 // wait bounds what is written next; without a connection (tests) nothing waits.
-func (s *sender) wait() { _ = s.connection.SetWriteDeadline(time.Now().Add(stallTime)) }
+func (s *sender) wait() {
+	if !s.handlers {
+		_ = s.connection.SetWriteDeadline(time.Now().Add(stallTime))
+	}
+}
+
+// SetWriteDeadline is for [http.ResponseController].
+func (s *sender) SetWriteDeadline(t time.Time) error {
+	s.handlers = true
+	return s.connection.SetWriteDeadline(t)
+}
 
 func (s *sender) Write(b []byte) (int, error) {
 	s.wait()

@@ -39,11 +39,11 @@ func (s *Server) routes() http.Handler {
 // an application, which has rules of its own about the pages that may ask it.
 func (s *Server) balanced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := s.balancer.Handler(r.Host)
-		if h == nil {
-			h = next
+		if h := s.balancer.Handler(r.Host); h != nil {
+			h.ServeHTTP(newSender(w), r)
+			return
 		}
-		h.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
