@@ -36,7 +36,10 @@ func TestEngineHost_IsTheRegistrysName(t *testing.T) {
 	if !strings.HasPrefix(c.Image, host+"/web@sha256:") || c.PullAuth == nil || c.PullAuth.Server != host {
 		t.Errorf("the task pulls %s with %+v", c.Image, c.PullAuth)
 	}
-	for at, want := range map[string]string{host: "127.0.0.1:" + port, "127.0.0.1:1": "127.0.0.1:1", "nonsense": "nonsense"} {
+	for at, want := range map[string]string{
+		"192.168.1.5:8477": "127.0.0.1:8477", // with Config.UnsafeListen
+		host:               "127.0.0.1:" + port, "127.0.0.1:1": "127.0.0.1:1", "nonsense": "nonsense",
+	} {
 		if got := here(at); got != want {
 			t.Errorf("here(%s) = %s, want %s", at, got, want)
 		}

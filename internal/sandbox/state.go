@@ -101,10 +101,11 @@ func (k *keeper) listenAt(cfg Config) (net.Listener, error) {
 	return listen(cfg.Listen, cfg.UnsafeListen)
 }
 
-// here is an address of the registry on this machine, whatever the engine called it.
+// here is an address of the registry on this machine's loopback, whatever the engine
+// called it, and wherever else it listened.
 func here(registry string) string {
 	host, port, err := net.SplitHostPort(registry)
-	if _, notIP := netip.ParseAddr(host); err != nil || notIP == nil {
+	if ip, _ := netip.ParseAddr(host); err != nil || ip.IsLoopback() {
 		return registry
 	}
 	return net.JoinHostPort("127.0.0.1", port)

@@ -16,6 +16,7 @@
 package statedir
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -155,7 +156,9 @@ func (d *Dir) load() error {
 	if v.Version != version {
 		return fmt.Errorf("read %s: %w: it is %d, and this program knows %d", name, ErrVersion, v.Version, version)
 	}
-	if err := json.Unmarshal(raw, &d.last); err != nil {
+	strict := json.NewDecoder(bytes.NewReader(raw)) // another program may have a state.json too
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&d.last); err != nil {
 		return fmt.Errorf("read %s: %w: %w", name, ErrDamaged, err)
 	}
 	for part := range d.last.Parts {
