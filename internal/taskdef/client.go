@@ -20,11 +20,9 @@ import (
 type API interface {
 	DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
 	RegisterTaskDefinition(context.Context, *ecs.RegisterTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.RegisterTaskDefinitionOutput, error)
-	ListTaskDefinitions(context.Context, *ecs.ListTaskDefinitionsInput, ...func(*ecs.Options)) (*ecs.ListTaskDefinitionsOutput, error)
 	DeregisterTaskDefinition(context.Context, *ecs.DeregisterTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DeregisterTaskDefinitionOutput, error)
 	TagResource(context.Context, *ecs.TagResourceInput, ...func(*ecs.Options)) (*ecs.TagResourceOutput, error)
 	UntagResource(context.Context, *ecs.UntagResourceInput, ...func(*ecs.Options)) (*ecs.UntagResourceOutput, error)
-	ListTagsForResource(context.Context, *ecs.ListTagsForResourceInput, ...func(*ecs.Options)) (*ecs.ListTagsForResourceOutput, error)
 }
 
 var _ API = (*ecs.Client)(nil)
@@ -91,39 +89,6 @@ func (c Client) Register(ctx context.Context, d *Definition, tags []Tag) (*Defin
 	return made, nil
 }
 
-// Revisions lists the ARNs of a family's revisions, newest first; status is
-// ACTIVE or INACTIVE. The list stops after limit ARNs; 0 reads all pages.
-func (c Client) Revisions(ctx context.Context, family string, status types.TaskDefinitionStatus, limit int) ([]string, error) {
-	var arns []string
-	pages := ecs.NewListTaskDefinitionsPaginator(c.API, &ecs.ListTaskDefinitionsInput{
-		FamilyPrefix: &family, Status: status, Sort: types.SortOrderDesc,
-	})
-	for pages.HasMorePages() {
-		p, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, refused(err, "list the revisions of "+family, "ecs:ListTaskDefinitions")
-		}
-		arns = append(arns, p.TaskDefinitionArns...)
-		if limit > 0 && len(arns) >= limit {
-			return arns[:limit], nil
-		}
-	}
-	return arns, nil
-}
-
-// Tags reads a revision's tags, sorted by key.
-func (c Client) Tags(ctx context.Context, arn string) ([]Tag, error) {
-	out, err := c.API.ListTagsForResource(ctx, &ecs.ListTagsForResourceInput{ResourceArn: &arn})
-	if err != nil {
-		return nil, refused(err, "read the tags of "+arn, "ecs:ListTagsForResource")
-	}
-	tags := []Tag{}
-	for _, t := range out.Tags {
-		tags = append(tags, Tag{deref(t.Key), deref(t.Value)})
-	}
-	return sortedTags(tags), nil
-}
-
 // Tag sets and removes tags of a revision. Removing comes last, so that a
 // revision is never without its record in between.
 func (c Client) Tag(ctx context.Context, arn string, set map[string]string, remove []string) error {
@@ -180,10 +145,3 @@ func reason(err error) string {
 }
 
 func ptr(s string) *string { return &s }
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
