@@ -72,7 +72,7 @@ const (
 	maxListeners = 50 // of a load balancer
 	maxRules     = 100
 	maxGroups    = 3000
-	maxTargets   = 1000
+	maxTargets   = 1000 // of a target group
 )
 
 // CreateTargetGroup makes a target group.

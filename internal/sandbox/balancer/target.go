@@ -63,6 +63,10 @@ func (b *Balancer) Register(groupARN string, targets ...Target) error {
 		if old != nil && old.state != Draining {
 			continue
 		}
+		if g.registered() >= maxTargets {
+			b.changed(groupARN)
+			return refuse("TooManyTargets", "The maximum number of targets has been reached")
+		}
 		if old != nil {
 			old.release()
 			g.drop(old)
@@ -71,6 +75,17 @@ func (b *Balancer) Register(groupARN string, targets ...Target) error {
 	}
 	b.changed(groupARN)
 	return nil
+}
+
+// registered is how many targets there are that are not leaving.
+func (g *group) registered() int {
+	n := 0
+	for _, t := range g.targets {
+		if t.state != Draining {
+			n++
+		}
+	}
+	return n
 }
 
 // add begins the life of a target.
