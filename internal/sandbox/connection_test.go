@@ -82,7 +82,7 @@ func inServer(t *testing.T, f func(t *testing.T, p *pipes, password string)) {
 			}
 		})
 		mux.Handle("/", s3.Handler(api.Do))
-		server, p := newHTTP(guarded(mux, false), slog.New(slog.DiscardHandler)), newPipes()
+		server, p := newHTTP(guarded(mux, Config{}), slog.New(slog.DiscardHandler)), newPipes()
 		served := make(chan struct{})
 		go func() {
 			defer close(served)

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -35,6 +36,19 @@ func TestEngineHost_IsTheRegistrysName(t *testing.T) {
 	c := w.runtime.Started()[0].Containers[0]
 	if !strings.HasPrefix(c.Image, host+"/web@sha256:") || c.PullAuth == nil || c.PullAuth.Server != host {
 		t.Errorf("the task pulls %s with %+v", c.Image, c.PullAuth)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+"/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	answer, err := w.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the registry answers the engine %s, want that it asks for a login", answer.Status)
 	}
 	for at, want := range map[string]string{
 		"192.168.1.5:8477": "127.0.0.1:8477", // with Config.UnsafeListen

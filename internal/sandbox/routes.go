@@ -32,7 +32,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)
 	mux.Handle("GET /{$}", s.greet(people))
 	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
-	return s.balanced(guarded(s.noted(s.skewed(mux)), s.cfg.UnsafeListen))
+	return s.balanced(guarded(s.noted(s.skewed(mux)), s.cfg))
 }
 
 // balanced sends what is addressed to a load balancer there. That is traffic of
@@ -150,11 +150,11 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// guarded keeps web pages out, and gives up clients that stall. With anywhere other
-// machines may ask too.
-func guarded(next http.Handler, anywhere bool) http.Handler {
+// guarded keeps web pages out, and gives up clients that stall. The configuration says
+// who may ask.
+func guarded(next http.Handler, cfg Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !local(r.Host, anywhere) || !sameOrigin(r) {
+		if !local(r.Host, cfg) || !sameOrigin(r) {
 			http.Error(w, "The sandbox answers to local programs only.", http.StatusForbidden)
 			return
 		}
@@ -172,18 +172,22 @@ func guarded(next http.Handler, anywhere bool) http.Handler {
 	})
 }
 
-// local says whether a Host header names this machine; with anywhere any address
+// aroundDocker is what containers call this machine, where Docker says so.
+const aroundDocker = "host.docker.internal"
+
+// local says whether a Host header names this machine; with UnsafeListen any address
 // does. A page that points a name of its own at an address here, to get past the
-// browser's rules, never does.
-func local(hostport string, anywhere bool) bool {
+// browser's rules, never does. Docker's name is nobody's own where containers do not
+// reach us: somebody else in the network may say what it means there.
+func local(hostport string, cfg Config) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return anywhere || ip.IsLoopback()
+		return cfg.UnsafeListen || ip.IsLoopback()
 	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal"
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == aroundDocker && (cfg.UnsafeListen || cfg.EngineHost == aroundDocker)
 }
 
 // sameOrigin refuses what a page of another site had a browser send.

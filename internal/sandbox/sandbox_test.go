@@ -164,6 +164,7 @@ func TestServer_refusesWebPages(t *testing.T) {
 		"a name made to fit":     func(r *http.Request) { r.Host = "sandbox.example.com" },
 		"a page with no origin":  func(r *http.Request) { r.Header.Set("Origin", "null") },
 		"an address of the net":  func(r *http.Request) { r.Host = "192.0.2.1:80" },
+		"Docker's name for us":   func(r *http.Request) { r.Host = "host.docker.internal:8477" },
 		"a name that looks like": func(r *http.Request) { r.Host = "localhost.example.com" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +190,7 @@ func TestServer_listensForOthersOnlyWhenThatIsAskedFor(t *testing.T) {
 	if host, _, _ := net.SplitHostPort(w.Registry()); host != "127.0.0.1" || !strings.HasPrefix(w.URL(), "http://127.0.0.1:") {
 		t.Errorf("clients of this machine are sent to %s", w.URL())
 	}
-	for host, want := range map[string]int{"192.0.2.1:80": http.StatusOK, "sandbox.example.com": http.StatusForbidden, "localhost": http.StatusOK} {
+	for host, want := range map[string]int{"192.0.2.1:80": http.StatusOK, "sandbox.example.com": http.StatusForbidden, "localhost": http.StatusOK, "host.docker.internal:80": http.StatusOK} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+"/_sandbox/status", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -28,7 +28,7 @@ func TestHTTP_keepsTheBoundThatAHandlerHasSet(t *testing.T) {
 			}
 			over <- time.Since(began)
 		})
-		server, p := newHTTP(guarded(handler, false), slog.New(slog.DiscardHandler)), newPipes()
+		server, p := newHTTP(guarded(handler, Config{}), slog.New(slog.DiscardHandler)), newPipes()
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
