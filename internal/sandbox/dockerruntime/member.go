@@ -75,6 +75,7 @@ func (t *running) startMember(c task.Container, m *member) (id string, ok bool) 
 		t.fail(c.Name, fmt.Sprintf("CannotCreateContainerError: %v", err))
 		return "", false
 	}
+	t.note(c.Name, id) // before it starts: it may ask for its own statistics at once
 	close(m.created)
 	if t.stopped() {
 		return "", false
@@ -83,7 +84,6 @@ func (t *running) startMember(c task.Container, m *member) (id string, ok bool) 
 		t.fail(c.Name, cannotStart(err))
 		return "", false
 	}
-	t.note(c.Name, id)
 	t.send(task.Event{Kind: task.ContainerStarted, Container: c.Name, RuntimeID: id, Address: t.address, Ports: t.bound(c)})
 	m.startedAt = time.Now()
 	close(m.started)
