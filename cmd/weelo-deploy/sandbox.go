@@ -165,7 +165,7 @@ func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string)
 	if err != nil {
 		return nil, nil, listenFailure(stateFailure(err, f.state), f.listen, command)
 	}
-	a.warn(f, server)
+	a.tellNotes(server.Open(), f.notes(server))
 	return server, closing, nil
 }
 

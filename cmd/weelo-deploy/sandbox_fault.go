@@ -16,8 +16,9 @@ import (
 )
 
 type faultFlags struct {
-	list   bool
-	remove string
+	list         bool
+	remove, name string
+	named        bool // on the command line
 }
 
 func newSandboxFaultCommand(a *app) *cobra.Command {
@@ -31,12 +32,14 @@ func newSandboxFaultCommand(a *app) *cobra.Command {
 			return oneArg("JSON", false)(cmd, args)
 		},
 		Long: `fault adds a rule to the sandbox that AWS_ENDPOINT_URL names, or a list of them, and
-prints the ids. docs/sandbox.md lists what rules can do: fail, hang, cut or delay calls (when),
+prints the ids. --name picks one in the background; "default" is taken when
+AWS_ENDPOINT_URL is not set either. docs/sandbox.md lists what rules can do: fail, hang, cut or delay calls (when),
 set alarms off (when with alarm), keep images from being pulled or pushed (pull, push), end tasks
 and fail their health checks (task), take capacity, hosts and the right time away (capacity, host,
 clock), and deny permissions (deny).`,
 		Example: `  weelo-deploy sandbox fault '{"when":"DescribeTasks","times":3,"error":"ThrottlingException"}'
   weelo-deploy sandbox fault '{"task":"web","exit":139,"delay":"2s"}'
+  weelo-deploy sandbox fault --name second '{"pull":"denied"}'
   weelo-deploy sandbox fault --list
   weelo-deploy sandbox fault --remove all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,6 +47,7 @@ clock), and deny permissions (deny).`,
 			if err != nil {
 				return err
 			}
+			f.named = cmd.Flags().Changed("name")
 			if err := a.sandboxFault(cmd.Context(), s, f, args); err != nil {
 				return s.refuse(err)
 			}
@@ -52,12 +56,17 @@ clock), and deny permissions (deny).`,
 	}
 	cmd.Flags().BoolVar(&f.list, "list", false, "list the rules and what they have done so far")
 	cmd.Flags().StringVar(&f.remove, "remove", "", "take the rule `ID` back, or all of them")
+	a.nameFlag(cmd, &f.name)
 	cmd.MarkFlagsMutuallyExclusive("list", "remove")
 	return cmd
 }
 
 func (a *app) sandboxFault(ctx context.Context, s *session, f faultFlags, args []string) error {
-	control := faultControl{a.getenv("AWS_ENDPOINT_URL")}
+	url, err := a.faultAddress(f)
+	if err != nil {
+		return err
+	}
+	control := faultControl{url}
 	switch {
 	case f.list:
 		return control.list(ctx, s)
@@ -70,8 +79,23 @@ func (a *app) sandboxFault(ctx context.Context, s *session, f faultFlags, args [
 	if err := control.do(ctx, http.MethodPost, "", args[0], &added); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(a.stdout, strings.Join(added.IDs, " "))
+	_, err = fmt.Fprintln(a.stdout, strings.Join(added.IDs, " "))
 	return err
+}
+
+// faultAddress is that of the sandbox that the rules are for: the one named, else
+// the environment's, else the default one in the background.
+func (a *app) faultAddress(f faultFlags) (string, error) {
+	url := a.getenv("AWS_ENDPOINT_URL")
+	if f.named || url == "" {
+		b, err := runningSandbox(f.name)
+		return b.URL, err
+	}
+	if !strings.HasPrefix(url, "http://127.0.0.1:") {
+		return "", event.Fail(event.CodeUsage, "AWS_ENDPOINT_URL does not name a sandbox").
+			Hint("weelo-deploy sandbox fault --name NAME … is for one in the background; weelo-deploy sandbox exec sets the environment of a command")
+	}
+	return url, nil
 }
 
 // faultControl is the endpoint for the faults of the sandbox at an address.
@@ -101,9 +125,6 @@ func (c faultControl) list(ctx context.Context, s *session) error {
 
 // do makes a request and reads its answer into what is given.
 func (c faultControl) do(ctx context.Context, method, path, body string, into any) error {
-	if !strings.HasPrefix(c.url, "http://127.0.0.1:") {
-		return event.Fail(event.CodeUsage, "AWS_ENDPOINT_URL does not name a sandbox").Hint("export what weelo-deploy sandbox printed")
-	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+"/_sandbox/faults"+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return err

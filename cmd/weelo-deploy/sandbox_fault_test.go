@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/background"
 )
 
 func TestSandboxFault_addsListsAndTakesBack(t *testing.T) {
@@ -33,6 +35,27 @@ func TestSandboxFault_addsListsAndTakesBack(t *testing.T) {
 		if _, stderr, code := d.run(append([]string{"sandbox", "fault"}, wrong...)...); code != 2 {
 			t.Errorf("fault %q ends with %d and says %s", wrong, code, stderr)
 		}
+	}
+}
+
+func TestSandboxFault_findsTheSandboxByItsName(t *testing.T) {
+	d := sit(t, deskSeed)
+	d.runs(background.Record{Name: "default"})
+	for _, endpoint := range []string{"", "https://ecs.example.com"} {
+		t.Setenv("AWS_ENDPOINT_URL", endpoint)
+		if _, stderr, code := d.run("sandbox", "fault", "--name", "default", "--list"); code != 0 {
+			t.Errorf("fault --name with the endpoint %q ends with %d and says %s", endpoint, code, stderr)
+		}
+		_, stderr, code := d.run("sandbox", "fault", "--list")
+		if endpoint == "" && code != 0 {
+			t.Errorf("fault without an endpoint ends with %d and says %s", code, stderr)
+		}
+		if endpoint != "" {
+			wants(t, "fault", stderr, "sandbox fault --name NAME", "sandbox exec")
+		}
+	}
+	if _, stderr, code := d.run("sandbox", "fault", "--name", "other", "--list"); code == 0 || !strings.Contains(stderr, "no sandbox other runs") {
+		t.Errorf("fault --name other ends with %d and says %s", code, stderr)
 	}
 }
 

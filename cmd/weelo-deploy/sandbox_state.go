@@ -26,16 +26,24 @@ func (a *app) keepState(cfg *sandbox.Config, f *sandboxFlags) {
 	}
 }
 
-// warn says what is not as the flags let one expect.
-func (a *app) warn(f *sandboxFlags, s *sandbox.Server) {
-	if f.unsafe {
-		fmt.Fprintf(a.stderr, "sandbox: WARNING: other machines can reach it on %s; without a password they can start containers on this one, and run commands as you where the seed has projects\n", f.listen)
-	}
+// notes say what is not as the flags let one expect.
+func (f *sandboxFlags) notes(s *sandbox.Server) []string {
 	switch {
 	case s.Resumed() && f.seed != "":
-		fmt.Fprintf(a.stderr, "sandbox: goes on from the state in %s; the seed is for an empty one\n", f.state)
+		return []string{"goes on from the state in " + f.state, "the state in " + f.state + " is not empty: the seed was not planted"}
 	case s.Resumed():
-		fmt.Fprintf(a.stderr, "sandbox: goes on from the state in %s\n", f.state)
+		return []string{"goes on from the state in " + f.state}
+	}
+	return nil
+}
+
+// tellNotes prints notes of a sandbox, and first of all who reaches it.
+func (a *app) tellNotes(open string, notes []string) {
+	if open != "" {
+		notes = append([]string{"WARNING: other machines can reach it on " + open + "; without a password they can start containers on this one, and run commands as you where the seed has projects"}, notes...)
+	}
+	for _, n := range notes {
+		fmt.Fprintln(a.stderr, "sandbox: "+n)
 	}
 }
 

@@ -35,6 +35,7 @@ type sandboxReport struct {
 	PID     int       `json:"pid,omitempty"`
 	Started time.Time `json:"startedAt,omitzero"`
 	Folder  string    `json:"folder,omitempty"`
+	Open    string    `json:"open,omitempty"`
 	Log     string    `json:"log"`
 
 	Listeners []sandboxListener `json:"listeners,omitempty"`
@@ -82,7 +83,7 @@ func (s *session) sandboxStatus(ctx context.Context, name string) error {
 	}
 	rep := sandboxesReport{Sandboxes: []sandboxReport{}}
 	for _, b := range found {
-		r := sandboxReport{b.Name, string(b.State), b.URL, "", b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Log, nil}
+		r := sandboxReport{b.Name, string(b.State), b.URL, "", b.Account, b.Region, b.Speed, b.PID, b.Started.UTC(), b.Folder, b.Open, b.Log, nil}
 		if b.State == background.Running {
 			var answers bool
 			if r.Listeners, answers = askSandbox(ctx, b.URL); answers {
@@ -153,7 +154,7 @@ func (s *session) printSandboxes(rep sandboxesReport) error {
 	if len(rep.Sandboxes) == 0 {
 		fmt.Fprintln(s.app.stderr, "sandbox: none runs in the background")
 	}
-	t := s.table("NAME", "STATE", "ADDRESS", "REGION", "ACCOUNT", "PROCESS", "STARTED", "KEPT IN", "LOG")
+	t := s.table("NAME", "STATE", "ADDRESS", "REGION", "ACCOUNT", "PROCESS", "STARTED", "KEPT IN", "LOG").Keep("NAME", "STATE", "ADDRESS")
 	for _, r := range rep.Sandboxes {
 		t.Row(r.Name, r.State, r.URL, r.Region, r.Account, r.PID, r.Started, r.Folder, r.Log)
 	}
@@ -161,6 +162,9 @@ func (s *session) printSandboxes(rep sandboxesReport) error {
 		return err
 	}
 	for _, r := range rep.Sandboxes {
+		if r.Open != "" {
+			fmt.Fprintf(s.app.stderr, "sandbox %s: WARNING: other machines can reach it on %s\n", r.Name, r.Open)
+		}
 		for _, l := range r.Listeners {
 			fmt.Fprintf(s.app.stderr, "sandbox %s: load balancer %s listens for %s port %d at %s\n", r.Name, l.LoadBalancer, l.Protocol, l.Port, l.Address)
 		}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,6 +104,10 @@ func (a *app) sandboxUp(ctx context.Context, f *upFlags) error {
 		return s.refuse(interruptOr(ctx, err))
 	}
 	defer release()
+	f.state, err = absolute(f.state)
+	if err != nil {
+		return s.refuse(err)
+	}
 	b, how, err := a.findOrStart(ctx, home, f)
 	var said exit
 	switch {
@@ -115,6 +121,7 @@ func (a *app) sandboxUp(ctx context.Context, f *upFlags) error {
 	}
 	fmt.Fprintf(a.stderr, "sandbox %s: %s on %s, process %d; weelo-deploy sandbox down%s ends it and cleans up\n", b.Name, how, b.URL, b.PID, nameArgument(b.Name))
 	a.tellPage(b.URL)
+	a.tellNotes(b.Open, b.Notes)
 	return nil
 }
 
@@ -137,7 +144,8 @@ func (a *app) findOrStart(ctx context.Context, home background.Home, f *upFlags)
 		case err != nil:
 			return b, "", err
 		case b.State == background.Running:
-			return b, "runs already, flags are for a new one; it listens", nil
+			b.Notes = nil // of its start
+			return b, "runs already, flags are for a new one; it listens", a.differs(f, b)
 		case b.State != background.Starting:
 			b, err = a.startInBackground(ctx, home, f)
 			return b, "listening", err
@@ -148,6 +156,39 @@ func (a *app) findOrStart(ctx context.Context, home background.Home, f *upFlags)
 		case <-every.C:
 		}
 	}
+}
+
+// differs refuses flags that the sandbox that runs under this name does not have, as
+// far as its record tells.
+func (a *app) differs(f *upFlags, b background.Sandbox) error {
+	var wrong []string
+	for _, flag := range []struct {
+		name, want, has string
+		given           bool
+	}{
+		{"account", f.account, b.Account, f.was("account")},
+		{"region", a.flags.region, b.Region, a.flags.region != ""},
+		{"speed", fmt.Sprint(f.speed), fmt.Sprint(b.Speed), f.was("speed")},
+		{"state", f.state, b.Folder, f.was("state")},
+	} {
+		if flag.given && flag.want != flag.has {
+			wrong = append(wrong, fmt.Sprintf("--%s %s (it has %s)", flag.name, flag.want, cmp.Or(flag.has, "none")))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return event.Fail(event.CodeUsage, "the sandbox "+b.Name+" runs already, without "+strings.Join(wrong, ", ")).
+		Hint("end it first, or give another one another --name").
+		Try("weelo-deploy sandbox down" + nameArgument(b.Name))
+}
+
+// absolute is the path from everywhere; none stays none.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	return filepath.Abs(path)
 }
 
 func (a *app) startInBackground(ctx context.Context, home background.Home, f *upFlags) (background.Sandbox, error) {
@@ -268,6 +309,7 @@ func (a *app) sandboxServe(ctx context.Context, f *upFlags) error {
 		return s.refuse(errors.Join(interruptOr(ctx, err), place.Leave(true)))
 	}
 	r.URL, r.Env, r.Account, r.Region = server.URL(), server.Env(), server.Account(), server.Region()
+	r.Open, r.Notes = server.Open(), f.notes(server)
 	if err := place.Write(r); err != nil {
 		return s.refuse(errors.Join(err, closing(), place.Leave(true)))
 	}

@@ -234,6 +234,15 @@ func (s *Server) address() string {
 	return at
 }
 
+// Open is the address at which other machines reach the sandbox, empty when it
+// listens on loopback.
+func (s *Server) Open() string {
+	if at, ok := s.listener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
 // Credentials are the registry's user name and password.
 func (s *Server) Credentials() (user, password string) { return s.registry.Credentials() }
 

@@ -85,6 +85,8 @@ type Record struct {
 	URL     string    `json:"url,omitempty"` // empty until it answers
 	Env     []string  `json:"env,omitempty"`
 	Folder  string    `json:"folder,omitempty"` // of its state, which outlives it
+	Open    string    `json:"open,omitempty"`   // the address at which other machines reach it
+	Notes   []string  `json:"notes,omitempty"`  // what is not as its flags let one expect
 }
 
 // State is what has become of a sandbox.
