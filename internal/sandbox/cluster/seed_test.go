@@ -130,3 +130,39 @@ func TestSeed_refuses_nonsense(t *testing.T) {
 		}
 	})
 }
+
+func TestSeed_what_serves_has_the_traffic_again_before_its_first_rollback_has_ended(t *testing.T) {
+	for _, strategy := range []types.DeploymentConfiguration{
+		{Strategy: types.DeploymentStrategyBlueGreen, BakeTimeInMinutes: aws.Int32(5)},
+		{Strategy: types.DeploymentStrategyCanary, CanaryConfiguration: &types.CanaryConfiguration{CanaryPercent: aws.Float64(50)}},
+		{Strategy: types.DeploymentStrategyLinear, LinearConfiguration: &types.LinearConfiguration{StepPercent: aws.Float64(50)}},
+	} {
+		t.Run(string(strategy.Strategy), func(t *testing.T) {
+			r := &rules{}
+			inWorld(t, func(w *world) {
+				w.register(listening("web:1"))
+				w.c.SeedCluster("prod", nil)
+				in := ecs.CreateServiceInput{Cluster: aws.String("prod"), ServiceName: aws.String("web"), DesiredCount: aws.Int32(1),
+					LaunchType: types.LaunchTypeFargate, NetworkConfiguration: network, DeploymentConfiguration: &strategy}
+				balanced(&in)
+				if err := w.c.SeedService(ctx, ServiceSeed{Create: in, Deployments: []DeploymentSeed{{TaskDefinition: "web:1", Outcome: "SUCCESSFUL"}}}); err != nil {
+					t.Fatal(err)
+				}
+				w.update(w.register(listening("web:2")))
+				w.pass(3 * time.Minute)
+				if got := strings.Join(r.take(), ", "); !strings.Contains(got, "production blue") {
+					t.Fatalf("no production traffic was shifted: %q", got)
+				}
+				d := w.deployments()[0]
+				must(w.ecs.StopServiceDeployment(ctx, &ecs.StopServiceDeploymentInput{ServiceDeploymentArn: d.ServiceDeploymentArn}))
+				w.pass(5*time.Second + time.Millisecond)
+				if got := strings.Join(r.take(), ", "); !strings.Contains(got, "production blue 100 green 0") {
+					t.Errorf("as the rollback begins the weights are %q", got)
+				}
+				if d = w.deployments()[0]; d.Status != types.ServiceDeploymentStatusRollbackInProgress || traffic(d) != "0/0 100/100" {
+					t.Errorf("while it is %s the traffic of target and source is %s", d.Status, traffic(d))
+				}
+			}, func(c *Config) { c.Traffic = r })
+		})
+	}
+}

@@ -100,7 +100,7 @@ func (s *Service) rollBack(sd *ServiceDeployment, to *Deployment, reason, why st
 	to.FailedTasks, to.holds, to.throttle, to.blocked = 0, nil, throttle{}, false
 	s.Deployments = slices.DeleteFunc(s.Deployments, func(d *Deployment) bool { return d == to })
 	s.Deployments = slices.Insert(s.Deployments, 0, to)
-	s.LastCompleted = nil
+	s.LastCompleted, s.Served = nil, to // it keeps the traffic, or has it again, before it is completed
 	s.steady = false
 	if sd.Course != nil {
 		sd.Course.turnBack(s.healthy(to) > 0)
