@@ -163,7 +163,7 @@ func (a *app) startSandbox(ctx context.Context, f *sandboxFlags, command string)
 	}
 	server, closing, err := startServer(ctx, cfg, func(text string) { fmt.Fprintln(a.stderr, "sandbox: "+text) })
 	if err != nil {
-		return nil, nil, listenFailure(stateFailure(err, f.state), f.listen, command)
+		return nil, nil, f.failure(err, command)
 	}
 	a.tellNotes(server.Open(), f.notes(server))
 	return server, closing, nil
@@ -231,6 +231,10 @@ func listenFailure(err error, listen, command string) error {
 	case errors.Is(err, sandbox.ErrNotLoopback):
 		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen+": it is open to everybody who reaches it, and listens on 127.0.0.1 only").
 			Hint("--unsafe-listen lets it, where everybody may start containers on this machine").
+			Try(free)
+	case errors.Is(err, sandbox.ErrNoAddress):
+		return event.Fail(event.CodeUsage, "the sandbox cannot listen on "+listen).Because(err).
+			Hint("--listen wants an address that this machine has, and a port that you may take").
 			Try(free)
 	case errors.As(err, &bad):
 		return event.Fail(event.CodeUsage, "--listen wants ADDRESS:PORT, not "+listen).

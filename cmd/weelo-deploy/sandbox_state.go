@@ -6,6 +6,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/sandbox"
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
 )
 
 // was says whether a flag is on the command line.
@@ -47,6 +48,36 @@ func (a *app) tellNotes(open string, notes []string) {
 	}
 }
 
+// failure says of a sandbox that did not start what to do about it. command is what
+// would start another.
+func (f *sandboxFlags) failure(err error, command string) error {
+	return listenFailure(stateFailure(mistakeFailure(err, f), f.state), f.listen, command)
+}
+
+// mistakeFailure says of what flags say, and of the rules in their files, what is
+// wrong.
+func mistakeFailure(err error, f *sandboxFlags) error {
+	var value *sandbox.ConfigError
+	var rules sandbox.FaultMistakes
+	switch {
+	case errors.As(err, &value):
+		hints := map[string]string{"account": "--account wants 12 digits, such as 000000000000", "region": "--region wants a name such as us-east-1"}
+		return event.Fail(event.CodeUsage, "--"+value.Setting+": "+value.Message).Hint(hints[value.Setting])
+	case errors.As(err, &rules):
+		var all []error
+		for _, m := range rules {
+			file := f.faults
+			if m.Seeded {
+				file = f.seed
+			}
+			all = append(all, event.Fail(event.CodeConfig, (&seed.Problem{File: file, Line: m.Line, Message: m.Message}).Error()).
+				Hint("docs/sandbox.md lists what faults can do"))
+		}
+		return errors.Join(all...)
+	}
+	return err
+}
+
 // stateFailure says what to do about a state that cannot be used. The folder is as
 // it was.
 func stateFailure(err error, folder string) error {
@@ -57,6 +88,9 @@ func stateFailure(err error, folder string) error {
 			Try("weelo-deploy sandbox status")
 	case errors.Is(err, sandbox.ErrStateForeign):
 		return event.Fail(event.CodeUsage, "--state wants a folder of its own: what is in "+folder+" is no sandbox's state").
+			Hint("name an empty folder, or one that is not there yet")
+	case errors.Is(err, sandbox.ErrStateFolder):
+		return event.Fail(event.CodeUsage, "--state wants a folder that can be written: "+folder).Because(err).
 			Hint("name an empty folder, or one that is not there yet")
 	case errors.Is(err, sandbox.ErrStateOwner):
 		return event.Fail(event.CodeUsage, "the state in "+folder+" is another account's or region's").Because(err).

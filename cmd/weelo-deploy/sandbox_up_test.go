@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/event"
 	"github.com/weelo/weelo-deploy/internal/sandbox"
 	"github.com/weelo/weelo-deploy/internal/sandbox/background"
+	"github.com/weelo/weelo-deploy/internal/sandbox/seed"
 	"github.com/weelo/weelo-deploy/internal/sandbox/task/scripted"
 )
 
@@ -66,6 +69,38 @@ func TestSandboxUp_refusesFlagsThatTheOneThatRunsDoesNotHave(t *testing.T) {
 		t.Errorf("up with other flags ends with %d", code)
 	}
 	wants(t, "up", stderr, "[USAGE]", "--account 000000000000 (it has 318774499084)", "--region us-east-1", "--speed 1 (it has 20)", "--state ", "weelo-deploy sandbox down --name second")
+}
+
+func TestStartSandbox_tellsMistakesAsTheUsers(t *testing.T) {
+	for name, test := range map[string]struct {
+		cfg  sandbox.Config
+		want []string
+	}{
+		"an account":     {sandbox.Config{Account: "12"}, []string{"USAGE", `account "12" is not 12 digits`}},
+		"a region":       {sandbox.Config{Region: "moon"}, []string{"USAGE", `"moon" is no name of a region`}},
+		"an address":     {sandbox.Config{Listen: "192.0.2.1:0", UnsafeListen: true}, []string{"USAGE", "cannot listen on 192.0.2.1:0"}},
+		"a state":        {sandbox.Config{State: "sandbox_up_test.go"}, []string{"USAGE", "a folder that can be written: sandbox_up_test.go"}},
+		"rules of a set": {sandbox.Config{Faults: []seed.JSON{{Raw: []byte(`{"pul":"x"}`), Line: 3}, {Raw: []byte(`{"task":"web"}`), Line: 5}}}, []string{"CONFIG", `faults.yaml:3: there is no member "pul"`, "faults.yaml:5: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := test.cfg
+			cfg.Runtime = scripted.New()
+			if cfg.Listen == "" {
+				cfg.Listen = "127.0.0.1:0"
+			}
+			s, err := sandbox.Start(t.Context(), cfg)
+			if err == nil {
+				t.Fatal(s.Close(), "it starts")
+			}
+			f := &sandboxFlags{state: cfg.State, listen: cfg.Listen, faults: "faults.yaml"}
+			err = f.failure(err, "weelo-deploy sandbox")
+			var first *event.Failure
+			if !errors.As(err, &first) || len(first.Hints) == 0 || strings.Contains(err.Error(), "start sandbox") {
+				t.Fatalf("the failure is %v, want one with a hint", err)
+			}
+			wants(t, "the failure", string(first.Code)+" "+err.Error(), test.want...)
+		})
+	}
 }
 
 func TestSandboxFlags_noteWhatIsNotAsTheyLetOneExpect(t *testing.T) {

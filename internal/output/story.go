@@ -207,7 +207,10 @@ func (c *chapter) counts() string {
 
 func (s *story) check(e event.Check) {
 	text := e.Name
-	if e.Detail != "" {
+	switch {
+	case strings.HasPrefix(e.Detail, e.Name+": "):
+		text = e.Detail // that says itself what it is about
+	case e.Detail != "":
 		text += ": " + e.Detail
 	}
 	if e.Seconds > 0 {

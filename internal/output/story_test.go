@@ -176,9 +176,10 @@ func TestStory_checksAndDiffs(t *testing.T) {
 		step{0, "preflight", event.Check{Name: "engine", Status: event.Failed, Detail: "away", Code: event.CodeNoEngine, Hint: "start it"}},
 		step{0, "preflight", event.Check{Name: "trial", Status: event.Skipped, Detail: "not configured"}},
 		step{0, "verify", event.Check{Name: "trial run", Status: event.Skipped, Detail: "nothing to try"}},
+		step{0, "verify", event.Check{Name: "trial run", Status: event.Failed, Detail: "trial run: app cannot run"}},
 		step{0, "register", event.Diff{From: "arn:x/web:1", To: "arn:x/web:2"}},
 		step{75, "watch", event.Heartbeat{Text: "waiting for 1 of 2 tasks", Seconds: 75}}),
-		"[preflight] warning: target: none", "[preflight] failed: engine", "[verify] skipped: trial run: nothing to try", "[register] task definition web:1 → web:2: no difference",
+		"[preflight] warning: target: none", "[preflight] failed: engine", "[verify] skipped: trial run: nothing to try", "[verify] failed: trial run: app cannot run", "[register] task definition web:1 → web:2: no difference",
 		"[watch] waiting for 1 of 2 tasks (1m15s)")
 }
 

@@ -115,14 +115,19 @@ var (
 	regionForm  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
 )
 
+// ConfigError is a value of [Config] that none can have.
+type ConfigError struct{ Setting, Message string }
+
+func (e *ConfigError) Error() string { return e.Message }
+
 func (c Config) check() error {
 	switch {
 	case !accountForm.MatchString(c.Account):
-		return fmt.Errorf("account %q is not 12 digits", c.Account)
+		return &ConfigError{"account", fmt.Sprintf("account %q is not 12 digits", c.Account)}
 	case !regionForm.MatchString(c.Region):
-		return fmt.Errorf("%q is no name of a region", c.Region)
+		return &ConfigError{"region", fmt.Sprintf("%q is no name of a region", c.Region)}
 	case !(c.Speed > 0):
-		return fmt.Errorf("speed must be above 0, not %v", c.Speed)
+		return &ConfigError{"speed", fmt.Sprintf("speed must be above 0, not %v", c.Speed)}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 var (
 	ErrPortTaken   = errors.New("the port is taken")
 	ErrNotLoopback = errors.New("not a loopback address")
+	ErrNoAddress   = errors.New("the system refuses the address")
 )
 
 // wsaAddressInUse is what Windows calls EADDRINUSE.
@@ -37,7 +38,7 @@ func listen(address string, anywhere bool) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, ErrPortTaken)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
+		return nil, fmt.Errorf("listen on %s: %w: %w", address, ErrNoAddress, err)
 	}
 	return listener, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -242,18 +243,43 @@ func resourceTags(tags map[string]string) []types.Tag {
 // plantFaults adds the rules to begin with, once what they are about is there. The
 // seed's go with the seed.
 func (s *Server) plantFaults() error {
-	rules := slices.Clone(s.cfg.Faults)
+	mistakes := s.addFaults(s.cfg.Faults, false)
 	if !s.Resumed() {
-		rules = append(rules, s.cfg.Seed.Faults...)
+		mistakes = append(mistakes, s.addFaults(s.cfg.Seed.Faults, true)...)
 	}
+	if len(mistakes) > 0 {
+		return mistakes
+	}
+	return nil
+}
+
+func (s *Server) addFaults(rules []seed.JSON, seeded bool) (mistakes FaultMistakes) {
 	for _, r := range rules {
 		parsed, err := fault.Parse(r.Raw)
 		if err == nil {
 			_, err = s.faults.Add(parsed...)
 		}
 		if err != nil {
-			return fmt.Errorf("fault of line %d: %w", r.Line, err)
+			mistakes = append(mistakes, FaultMistake{Seeded: seeded, Line: r.Line, Message: err.Error()})
 		}
 	}
-	return nil
+	return mistakes
+}
+
+// FaultMistake is what is wrong with a rule to begin with.
+type FaultMistake struct {
+	Seeded  bool // the rule is in the seed
+	Line    int  // of its file
+	Message string
+}
+
+// FaultMistakes are all that is wrong with the rules to begin with.
+type FaultMistakes []FaultMistake
+
+func (m FaultMistakes) Error() string {
+	var all []string
+	for _, one := range m {
+		all = append(all, fmt.Sprintf("fault of line %d: %s", one.Line, one.Message))
+	}
+	return strings.Join(all, "\n")
 }

@@ -81,22 +81,23 @@ type Server struct {
 // Start starts a sandbox, writes the seed into it and returns when it answers
 // and what the seed says is running runs. ctx ends the start, not the sandbox.
 //
-// Errors to tell apart: [ErrPortTaken], [ErrNotLoopback].
+// Errors to tell apart: [ErrPortTaken], [ErrNotLoopback], [ErrNoAddress], [*ConfigError],
+// [FaultMistakes] and those of a state.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Runtime == nil {
-		return nil, errors.New("start sandbox: no runtime")
+		return nil, errors.New("a sandbox needs a runtime")
 	}
 	state, err := openState(&cfg)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), closeRuntime(cfg.Runtime))
+		return nil, errors.Join(err, closeRuntime(cfg.Runtime))
 	}
 	s, err := open(cfg.withDefaults(), state)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), closeRuntime(cfg.Runtime), state.close())
+		return nil, errors.Join(err, closeRuntime(cfg.Runtime), state.close())
 	}
 	go s.serve()
 	if err := s.begin(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), s.Close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }

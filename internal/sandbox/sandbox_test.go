@@ -218,17 +218,20 @@ func TestStart_refuses(t *testing.T) {
 		want string
 		is   error
 	}{
-		"a port that is taken":     {Config{Listen: taken.Addr().String()}, "start sandbox: listen on " + taken.Addr().String() + ": the port is taken", ErrPortTaken},
-		"all addresses":            {Config{Listen: "0.0.0.0:0"}, `start sandbox: listen on "0.0.0.0:0": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
-		"no address":               {Config{Listen: ":8477"}, `start sandbox: listen on ":8477": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
-		"an address of IPv6":       {Config{Listen: "[::1]:0"}, `start sandbox: listen on "[::1]:0": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
-		"a name":                   {Config{Listen: "example.com:80"}, `start sandbox: listen on "example.com:80": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
-		"no port":                  {Config{Listen: "127.0.0.1"}, `start sandbox: listen on "127.0.0.1": address 127.0.0.1: missing port in address`, nil},
-		"an account of 3 digits":   {Config{Account: "123"}, `start sandbox: account "123" is not 12 digits`, nil},
-		"a region that is none":    {Config{Region: "here"}, `start sandbox: "here" is no name of a region`, nil},
-		"a speed backwards":        {Config{Speed: -1}, "start sandbox: speed must be above 0, not -1", nil},
+		"a port that is taken":     {Config{Listen: taken.Addr().String()}, "listen on " + taken.Addr().String() + ": the port is taken", ErrPortTaken},
+		"all addresses":            {Config{Listen: "0.0.0.0:0"}, `listen on "0.0.0.0:0": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"no address":               {Config{Listen: ":8477"}, `listen on ":8477": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"an address of IPv6":       {Config{Listen: "[::1]:0"}, `listen on "[::1]:0": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"a name":                   {Config{Listen: "example.com:80"}, `listen on "example.com:80": not a loopback address, such as 127.0.0.1`, ErrNotLoopback},
+		"no port":                  {Config{Listen: "127.0.0.1"}, `listen on "127.0.0.1": address 127.0.0.1: missing port in address`, nil},
+		"an account of 3 digits":   {Config{Account: "123"}, `account "123" is not 12 digits`, nil},
+		"a region that is none":    {Config{Region: "here"}, `"here" is no name of a region`, nil},
+		"a speed backwards":        {Config{Speed: -1}, "speed must be above 0, not -1", nil},
+		"an address elsewhere":     {Config{Listen: "192.0.2.1:0", UnsafeListen: true}, "", ErrNoAddress},
+		"a state that is a file":   {Config{State: "sandbox_test.go"}, "", ErrStateFolder},
+		"a state in no folder":     {Config{State: "sandbox_test.go/state"}, "", ErrStateFolder},
 		"a folder that is a file":  {Config{Listen: "127.0.0.1:0", Dir: "sandbox_test.go"}, "", nil},
-		"no runtime to run things": {Config{Listen: "none"}, "start sandbox: no runtime", nil},
+		"no runtime to run things": {Config{Listen: "none"}, "a sandbox needs a runtime", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runtime := &closable{Runtime: scripted.New()}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
 	"github.com/weelo/weelo-deploy/internal/sandbox/statedir"
 )
@@ -38,6 +39,7 @@ var (
 	ErrStateForeign = statedir.ErrForeign
 	ErrStateVersion = statedir.ErrVersion
 	ErrStateDamaged = statedir.ErrDamaged
+	ErrStateFolder  = statedir.ErrFolder
 	ErrStateOwner   = errors.New("the state is another account's or region's")
 )
 
@@ -162,7 +164,11 @@ func (k *keeper) load(s *Server) error {
 			err = store.Load(raw)
 		}
 		if err != nil {
-			return fmt.Errorf("read %s: %w: %w", k.dir.File(name), ErrStateVersion, err)
+			reason := ErrStateVersion // the part is what was written
+			if errors.Is(err, objects.ErrDamaged) {
+				reason = ErrStateDamaged
+			}
+			return fmt.Errorf("read %s: %w: %w", k.dir.File(name), reason, err)
 		}
 	}
 	at := slices.DeleteFunc(slices.Clone(k.owner.Addresses), func(a string) bool { return a == s.Registry() })

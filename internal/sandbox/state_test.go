@@ -173,6 +173,10 @@ func partOf(t *testing.T, dir string, manifest []byte, name string) string {
 func TestStart_refusesAStateThatItCannotUse(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, Config{State: dir})
+	w.objects.CreateBucket("conf")
+	if err := w.objects.Put("conf", "k", []byte("a")); err != nil {
+		t.Fatal(err)
+	}
 	refuse := func(cfg Config, want error, text string) {
 		t.Helper()
 		cfg.State, cfg.Runtime, cfg.Listen = dir, scripted.New(), "127.0.0.1:0"
@@ -220,6 +224,13 @@ func TestStart_refusesAStateThatItCannotUse(t *testing.T) {
 	write(repositories, "{")
 	refuse(Config{}, ErrStateDamaged, "repositories.json")
 	write(repositories, "{}")
+	files, err := filepath.Glob(filepath.Join(dir, "objects", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	write(files[0], "more than it was")
+	refuse(Config{}, ErrStateDamaged, files[0])
+	write(files[0], "a")
 	start(t, Config{State: dir}) // and nothing was lost
 }
 

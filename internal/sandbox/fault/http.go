@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"regexp"
 )
 
 // Handler serves /_sandbox/faults and /_sandbox/calls.
@@ -75,12 +77,33 @@ func Parse(body []byte) ([]Rule, error) {
 		err = d.Decode(&rules[0])
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read fault: %w", err)
+		return nil, errors.New(plain(err))
 	}
 	if d.More() {
-		return nil, errors.New("read fault: there is something after it")
+		return nil, errors.New("there is something after the rule")
 	}
 	return rules, nil
+}
+
+// unknownMember is what the library says of a member that no field has.
+var unknownMember = regexp.MustCompile(`^json: unknown field "(.*)"$`)
+
+// plain says what is wrong with a rule without words of Go.
+func plain(err error) string {
+	var kind *json.UnmarshalTypeError
+	if m := unknownMember.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Sprintf("there is no member %q", m[1])
+	}
+	if !errors.As(err, &kind) {
+		return err.Error()
+	}
+	what := map[reflect.Kind]string{
+		reflect.String: "a text", reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int64: `a duration such as "2s"`,
+	}[kind.Type.Kind()]
+	if kind.Field == "" || what == "" {
+		return "a rule is an object, not " + kind.Value
+	}
+	return fmt.Sprintf("%s is %s, not %s", kind.Field, what, kind.Value)
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -1,7 +1,7 @@
 package fault
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -79,11 +79,11 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // UnmarshalText reads a duration that is not negative.
 func (d *Duration) UnmarshalText(b []byte) error {
 	parsed, err := time.ParseDuration(string(b))
-	if err == nil && parsed < 0 {
-		err = errors.New("negative duration")
+	if err != nil || parsed < 0 {
+		return fmt.Errorf("%q is no duration, such as 2s", b)
 	}
 	*d = Duration(parsed)
-	return err
+	return nil
 }
 
 // Hosts that are lost.
@@ -102,8 +102,11 @@ func (o Offset) MarshalText() ([]byte, error) { return []byte(time.Duration(o).S
 // UnmarshalText reads an offset.
 func (o *Offset) UnmarshalText(b []byte) error {
 	parsed, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no duration, such as -20m", b)
+	}
 	*o = Offset(parsed)
-	return err
+	return nil
 }
 
 // acts says whether the rule does anything to a call.

@@ -139,7 +139,10 @@ func (s *Set) Add(rules ...Rule) ([]string, error) {
 func (s *Set) add(rules []Rule) ([]string, error) {
 	for i, r := range rules {
 		if err := r.check(s.operations); err != nil {
-			return nil, fmt.Errorf("fault %d: %w", i+1, err)
+			if len(rules) > 1 {
+				err = fmt.Errorf("fault %d: %w", i+1, err)
+			}
+			return nil, err
 		}
 	}
 	s.mu.Lock()

@@ -28,6 +28,9 @@ func (s *Store) Save() (json.RawMessage, error) {
 	return snapshot.Marshal(&kept{s.bucket})
 }
 
+// ErrDamaged is why a state cannot be loaded whose files are not what it names.
+var ErrDamaged = errors.New("not what was written")
+
 // Load puts what Save gave in the place of all buckets, and removes files that it
 // does not name. An object whose file is gone is an error that names it.
 func (s *Store) Load(saved json.RawMessage) error {
@@ -42,7 +45,7 @@ func (s *Store) Load(saved json.RawMessage) error {
 		for key, b := range content {
 			path := filepath.Join(s.dir, filepath.Base(b.File))
 			if st, err := os.Lstat(path); err != nil || st.Size() != b.Size || !st.Mode().IsRegular() || b.File != filepath.Base(b.File) {
-				return fmt.Errorf("object %s/%s: the file %s is not what was written", bucket, key, path)
+				return fmt.Errorf("object %s/%s: the file %s is %w", bucket, key, path, ErrDamaged)
 			}
 			named[b.File] = true
 		}

@@ -75,6 +75,9 @@ func LoadFaults(path string) ([]JSON, error) {
 		}
 		return []JSON{one}, nil
 	}
+	if len(root.Content) == 1 && root.Content[0].Kind != yaml.SequenceNode {
+		return nil, &Problem{File: path, Line: root.Content[0].Line, Message: "a file of faults is a rule or a list of rules"}
+	}
 	var rules []JSON
 	if err := yaml.Load(data, &rules); err != nil {
 		return nil, problems(path, err)

@@ -265,6 +265,13 @@ func TestLoadFaults(t *testing.T) {
 			t.Errorf("LoadFaults of %q gives %d rules, %v; want %d", text, len(got), err, want)
 		}
 	}
+	text := filepath.Join(t.TempDir(), "text.yaml")
+	if err := os.WriteFile(text, []byte("\nhello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadFaults(text); err == nil || err.Error() != text+":2: a file of faults is a rule or a list of rules" {
+		t.Errorf("LoadFaults of a text: %v", err)
+	}
 	if _, err := LoadFaults(filepath.Join(t.TempDir(), "none.yaml")); err == nil {
 		t.Error("a file that is not there is read")
 	}

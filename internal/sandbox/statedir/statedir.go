@@ -51,6 +51,7 @@ var (
 	ErrForeign = errors.New("the folder is not empty, and what is in it is no sandbox's state")
 	ErrVersion = errors.New("the state is of another version")
 	ErrDamaged = errors.New("the state is damaged")
+	ErrFolder  = errors.New("no folder to write in")
 )
 
 // Owner is whose state it is, and where it was served.
@@ -89,16 +90,17 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := foreign(path); err != nil {
-		return nil, fmt.Errorf("open the state in %s: %w", path, err)
+	err = foreign(path)
+	if err == nil {
+		err = unusable(os.MkdirAll(path, 0o700))
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("open the state in %s: %w", path, err)
 	}
 	d := &Dir{path: path, lock: flock.New(filepath.Join(path, lockFile), flock.SetPermissions(0o600))}
 	locked, err := d.lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", d.lock.Path(), err)
+		return nil, fmt.Errorf("lock %s: %w", d.lock.Path(), unusable(err))
 	}
 	if !locked {
 		return nil, fmt.Errorf("open the state in %s: %w", path, ErrLocked)
@@ -116,6 +118,14 @@ func Has(path string) bool {
 	return err == nil && json.Unmarshal(raw, &m) == nil && len(m.Parts) > 0
 }
 
+// unusable says of an error of the file system that the folder is what is wrong.
+func unusable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrFolder, err)
+}
+
 // foreign refuses a folder in which something is, but no state.
 func foreign(path string) error {
 	entries, err := os.ReadDir(path)
@@ -123,7 +133,7 @@ func foreign(path string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return unusable(err)
 	}
 	for _, e := range entries {
 		if e.Name() == stateFile {
