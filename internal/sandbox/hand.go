@@ -30,6 +30,9 @@ func (h hand) Press(ctx context.Context, p page.Press) error {
 	case page.DoCrash:
 		return h.arm(fault.Rule{Task: p.Name, Exit: new(crashExit), Delay: fault.Duration(crashDelay)})
 	case page.DoSlowHealth:
+		if d, _ := (view{Server: h.Server}).Service(p.Cluster, p.Name); d.Unchecked() {
+			return &page.Refused{Why: "Its containers have no health check that could be slow."}
+		}
 		return h.arm(fault.Rule{Task: p.Name, Health: fault.Slow, Delay: fault.Duration(slowDelay)})
 	case page.DoNoPull:
 		return h.refusePulls(p)
@@ -46,6 +49,10 @@ func (h hand) Press(ctx context.Context, p page.Press) error {
 		return h.call(ctx, "StopTask", map[string]any{"cluster": p.Cluster, "task": p.Task, "reason": "Stopped on the sandbox's page"})
 	case page.DoRollBack:
 		return h.rollBack(ctx, p)
+	case page.DoContinue:
+		return h.answerHook(ctx, p, "CONTINUE")
+	case page.DoHookBack:
+		return h.answerHook(ctx, p, "ROLLBACK")
 	}
 	return &page.Refused{Why: "There is no such button."}
 }
@@ -80,12 +87,26 @@ func (h hand) refusePulls(p page.Press) error {
 }
 
 func (h hand) rollBack(ctx context.Context, p page.Press) error {
-	arn := ""
-	h.cluster.Inspect(p.Cluster, p.Name, func(i cluster.Inspection) { arn = str(i.Service.CurrentServiceDeployment) })
+	arn := h.underWay(p)
 	if arn == "" {
 		return &page.Refused{Why: "It has no service deployment to roll back."}
 	}
 	return h.call(ctx, "StopServiceDeployment", map[string]any{"serviceDeploymentArn": arn, "stopType": "ROLLBACK"})
+}
+
+// answerHook tells the pause that a service deployment waits at how it goes on.
+func (h hand) answerHook(ctx context.Context, p page.Press, action string) error {
+	arn := h.underWay(p)
+	if arn == "" {
+		return &page.Refused{Why: "It has no service deployment that waits."}
+	}
+	return h.call(ctx, "ContinueServiceDeployment", map[string]any{"serviceDeploymentArn": arn, "hookId": p.Hook, "action": action})
+}
+
+// underWay is the service deployment that the service is at, "" for none.
+func (h hand) underWay(p page.Press) (arn string) {
+	h.cluster.Inspect(p.Cluster, p.Name, func(i cluster.Inspection) { arn = str(i.Service.CurrentServiceDeployment) })
+	return arn
 }
 
 // call does a call of ECS's API.

@@ -38,6 +38,7 @@ func viewDetail(i cluster.Inspection) page.Detail {
 	for _, e := range i.Service.Events {
 		d.Events = append(d.Events, page.Event{ID: str(e.Id), At: aws.ToTime(e.CreatedAt), Text: str(e.Message)})
 	}
+	slices.SortStableFunc(d.Events, func(a, b page.Event) int { return b.At.Compare(a.At) }) // seeds tell them by deployment
 	return d
 }
 
@@ -71,7 +72,27 @@ func viewAttempt(sd types.ServiceDeployment, revisions map[string]types.ServiceR
 			a.Threshold = 0
 		}
 	}
+	if sd.Status == types.ServiceDeploymentStatusInProgress || sd.Status == types.ServiceDeploymentStatusRollbackInProgress {
+		a.Hooks = viewHooks(sd.LifecycleHookDetails)
+	}
 	return a
+}
+
+// viewHooks are the hooks that are not over.
+func viewHooks(details []types.DeploymentLifecycleHookDetail) []page.Hook {
+	var hooks []page.Hook
+	for _, h := range details {
+		x := page.Hook{ID: str(h.HookId), Until: aws.ToTime(h.ExpiresAt), Then: string(h.TimeoutAction)}
+		switch h.Status {
+		case types.DeploymentLifecycleHookStatusAwaitingAction:
+		case types.DeploymentLifecycleHookStatusInProgress:
+			x.Target = cmp.Or(str(h.TargetArn), string(h.TargetType))
+		default:
+			continue
+		}
+		hooks = append(hooks, x)
+	}
+	return hooks
 }
 
 func viewTasks(list []cluster.TaskInspection) []page.Task {

@@ -112,7 +112,7 @@ func TestPage_showsAServiceThatBreaksAndIsRolledBack(t *testing.T) {
 	w := start(t, Config{Speed: human})
 	shop(t, w)
 	_, html := browse(t, w, "/", nil)
-	for _, want := range []string{"web:1", ">steady<", "<b>3/3</b>", "listening &lt;on&gt; 8080", "has reached a steady state.", "CreateService", ">v1<", "running, healthy", "export AWS_ENDPOINT_URL=&#39;" + w.URL()} {
+	for _, want := range []string{"web:1", ">steady<", "<b>3/3</b>", "listening &lt;on&gt; 8080", "has reached a steady state.", "Create<wbr>Service", ">v1<", "running, healthy", "export AWS_ENDPOINT_URL=&#39;" + w.URL()} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page does not show %s", want)
 		}

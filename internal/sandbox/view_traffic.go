@@ -44,7 +44,7 @@ func (v view) Traffic() []page.Balancer {
 
 // viewGroup is a target group, once for each revision that requests went to.
 func viewGroup(g balancer.GroupSummary, byRevision map[string][]page.Second) []page.Group {
-	whole := page.Group{Name: g.Name, Weight: g.Weight, Healthy: g.Healthy, Targets: g.Targets}
+	whole := page.Group{Name: g.Name, Shared: g.Shared, Weight: g.Weight, Healthy: g.Healthy, Targets: g.Targets, Draining: g.Draining}
 	if len(byRevision) == 0 {
 		return []page.Group{whole}
 	}
@@ -52,16 +52,28 @@ func viewGroup(g balancer.GroupSummary, byRevision map[string][]page.Second) []p
 	for revision, seconds := range byRevision {
 		one := whole
 		one.Revision, one.Seconds = revision, seconds
+		if revision == untaken {
+			one.Revision, one.Untaken = "", true
+		}
 		groups = append(groups, one)
 	}
+	last := func(g page.Group) int {
+		if g.Untaken {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(groups, func(a, b page.Group) int {
-		return cmp.Or(cmp.Compare(len(a.Revision), len(b.Revision)), cmp.Compare(a.Revision, b.Revision))
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(len(a.Revision), len(b.Revision)), cmp.Compare(a.Revision, b.Revision))
 	})
 	return groups
 }
 
+// untaken stands for a revision where no target took a request.
+const untaken = "-"
+
 // countSeconds are the requests of the minute that ends with now, by target group
-// and revision; "" is no target, or one that nobody knows any more.
+// and revision; "" is a target that nobody knows, or knows any more.
 func countSeconds(t balancer.Traffic, now int64, revisions map[cluster.Target]string) map[string]map[string][]page.Second {
 	all := make(map[string]map[string][]page.Second)
 	for _, s := range t.Seconds {
@@ -71,7 +83,9 @@ func countSeconds(t balancer.Traffic, now int64, revisions map[cluster.Target]st
 		}
 		for _, c := range s.Counts {
 			revision := ""
-			if host, port, err := net.SplitHostPort(c.Target); err == nil {
+			if c.Target == "" {
+				revision = untaken
+			} else if host, port, err := net.SplitHostPort(c.Target); err == nil {
 				n, _ := strconv.Atoi(port) // the balancer has written it
 				revision = revisions[cluster.Target{Group: c.Group, ID: host, Port: n}]
 			}

@@ -41,7 +41,7 @@ func TestTraffic_isToldByGroupAndRevision(t *testing.T) {
 	want := map[string]map[string][]page.Second{"blue": {
 		"web:27": seconds(0, page.Second{Good: 5, Failed: 1}),
 		"web:37": seconds(59, page.Second{Good: 1, Failed: 2}),
-		"":       seconds(59, page.Second{Failed: 2}),
+		untaken:  seconds(59, page.Second{Failed: 2}),
 	}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -15,7 +15,7 @@ func TestBalancer_Look(t *testing.T) {
 	if len(all) != 1 || all[0].Name != "web" || all[0].Address != w.Status()[0].Listeners[0].Address {
 		t.Fatalf("load balancers are %+v", all)
 	}
-	want := []GroupSummary{{w.group.ARN, "blue", 90, 0, 1}, {green.ARN, "green", 10, 0, 0}}
+	want := []GroupSummary{{ARN: w.group.ARN, Name: "blue", Weight: 90, Shared: true, Targets: 1}, {ARN: green.ARN, Name: "green", Weight: 10, Shared: true}}
 	if g := all[0].Groups; len(g) != 2 || g[0] != want[0] || g[1] != want[1] {
 		t.Errorf("groups are %+v, want %+v", g, want)
 	}

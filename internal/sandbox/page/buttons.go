@@ -14,6 +14,8 @@ const (
 	DoRollBack   = "roll-back"
 	DoStopTask   = "stop-task"
 	DoTakeBack   = "take-back"
+	DoContinue   = "continue"
+	DoHookBack   = "hook-back"
 )
 
 // button is something to press, and what it does in a line: what happens, and when.
@@ -34,6 +36,8 @@ var wide = []button{
 var (
 	deploy   = button{DoDeploy, "Deploy again", "a new deployment of the same revision, at once (UpdateService, forceNewDeployment)"}
 	rollBack = button{DoRollBack, "Roll back", "back to what was deployed before, at once (StopServiceDeployment, ROLLBACK)"}
+	goOn     = button{DoContinue, "Continue", "(ContinueServiceDeployment, CONTINUE)"}
+	hookBack = button{DoHookBack, "Roll back", "(ContinueServiceDeployment, ROLLBACK)"}
 )
 
 // element is the button itself; its effect is told by the element with that id.
@@ -44,7 +48,7 @@ func (b button) element(kind, told string, more ...g.Node) g.Node {
 // known says whether there is such a button.
 func known(do string) bool {
 	switch do {
-	case DoCrash, DoNoPull, DoSlowHealth, DoThrottle, DoDeploy, DoRollBack, DoStopTask, DoTakeBack:
+	case DoCrash, DoNoPull, DoSlowHealth, DoThrottle, DoDeploy, DoRollBack, DoStopTask, DoTakeBack, DoContinue, DoHookBack:
 		return true
 	}
 	return false

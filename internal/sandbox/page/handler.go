@@ -41,7 +41,7 @@ type Handler struct {
 // New returns a handler of GET /, of the stream and of the buttons. Streams end
 // when closing is closed.
 func New(v View, hand Hand, closing <-chan struct{}) *Handler {
-	p := &Handler{view: v, hand: hand, closing: closing, readers: make(chan struct{}, mostReaders), patience: standard, mux: http.NewServeMux()}
+	p := &Handler{view: &painted{View: v}, hand: hand, closing: closing, readers: make(chan struct{}, mostReaders), patience: standard, mux: http.NewServeMux()}
 	p.mux.HandleFunc("GET /{$}", p.page)
 	p.mux.HandleFunc(Patterns[0], p.events)
 	p.mux.HandleFunc(Patterns[1], p.press)
@@ -101,7 +101,7 @@ func (p *Handler) press(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := r.PostForm
-	pressed := Press{Do: form.Get("do"), Cluster: form.Get("cluster"), Name: form.Get("name"), Task: form.Get("task"), Fault: form.Get("fault")}
+	pressed := Press{Do: form.Get("do"), Cluster: form.Get("cluster"), Name: form.Get("name"), Task: form.Get("task"), Fault: form.Get("fault"), Hook: form.Get("hook")}
 	if !known(pressed.Do) {
 		http.Error(w, "There is no such button.", http.StatusBadRequest)
 		return
@@ -133,7 +133,9 @@ func done(p Press) string {
 	switch p.Do {
 	case DoDeploy:
 		return "A new deployment of " + clean(p.Name) + " has begun."
-	case DoRollBack:
+	case DoContinue:
+		return clean(p.Name) + " goes on."
+	case DoRollBack, DoHookBack:
 		return "The rollback of " + clean(p.Name) + " was asked for."
 	case DoStopTask:
 		return "Task " + shortID(p.Task) + " is being stopped."

@@ -59,7 +59,7 @@ func TestHandler_handsOnWhatIsPressed(t *testing.T) {
 	if answer.Code != http.StatusSeeOther || answer.Header().Get("Location") != "/" {
 		t.Errorf("a browser without script is sent to %d %q", answer.Code, answer.Header().Get("Location"))
 	}
-	for _, do := range []string{DoCrash, DoNoPull, DoSlowHealth, DoThrottle, DoDeploy, DoRollBack, DoStopTask, DoTakeBack} {
+	for _, do := range []string{DoCrash, DoNoPull, DoSlowHealth, DoThrottle, DoDeploy, DoRollBack, DoStopTask, DoTakeBack, DoContinue, DoHookBack} {
 		if answer := ask(h, http.MethodPost, pressPath, url.Values{"do": {do}}); answer.Code != http.StatusOK || answer.Body.String() == "Done.\n" {
 			t.Errorf("%s is answered with %d %s", do, answer.Code, answer.Body)
 		}

@@ -29,6 +29,7 @@ type Press struct {
 	Cluster, Name string // of the service
 	Task          string // id, of StopTask
 	Fault         string // id, of TakeBack; empty: all
+	Hook          string // id, of Continue and HookBack
 }
 
 // Place is where and what the sandbox is.
@@ -93,6 +94,15 @@ type Attempt struct {
 	Weights                  []Weight
 	Created, Finished        time.Time
 	Failures, Threshold      int
+	Hooks                    []Hook // that it waits for
+}
+
+// Hook is a lifecycle hook that a service deployment waits for.
+type Hook struct {
+	ID     string
+	Target string // the function that decides; "" for a pause, which waits for somebody
+	Until  time.Time
+	Then   string // what happens at that time: ROLLBACK or CONTINUE
 }
 
 // Weight is the share of requests that a revision is to get.
@@ -173,9 +183,13 @@ type Balancer struct {
 // Group is a target group with its requests, second by second, the oldest first.
 // All groups of a balancer end with the same second.
 type Group struct {
-	Name, Revision           string
-	Weight, Healthy, Targets int
-	Seconds                  []Second
+	Name, Revision             string
+	Untaken                    bool // these are the requests that no target took
+	Shared                     bool // it has its requests by weight, with other groups
+	Weight                     int
+	Healthy, Targets, Draining int // targets that drain are not among Targets
+	Colour                     int
+	Seconds                    []Second
 }
 
 // Second is how many requests ended in a second.

@@ -70,11 +70,16 @@
       const text = since(Date.now() - Date.parse(t.dateTime));
       if (t.textContent !== text) t.textContent = text;
     }
-    for (const t of document.querySelectorAll("time[data-clock]:not([data-told])")) {
-      const at = new Date(t.dateTime);
-      t.textContent = at.toLocaleTimeString([], { hour12: false });
+    const now = new Date(), today = now.toDateString();
+    const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1).toDateString();
+    for (const t of document.querySelectorAll("time[data-clock]")) {
+      if (t.dataset.told === today) continue;
+      const at = new Date(t.dateTime), day = at.toDateString();
+      if (day === today) t.textContent = at.toLocaleTimeString([], { hour12: false });
+      else t.textContent = (day === yesterday ? "yesterday" : at.toLocaleDateString([], { month: "short", day: "numeric" })) +
+        " " + at.toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit" });
       t.title = at.toLocaleString();
-      t.dataset.told = "";
+      t.dataset.told = today;
     }
     const head = document.querySelector("[data-title]");
     document.title = (head && head.dataset.title === "trouble" ? "✕ " : "") + "Sandbox " + location.host;

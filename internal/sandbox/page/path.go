@@ -71,6 +71,18 @@ func (a Attempt) stop() stop {
 	return s
 }
 
+// judge tells of a revision whose deployment went well that its tasks do not.
+func (s *stop) judge(svc Service, tasks []Task) {
+	if s.Tone != good || svc.Running >= svc.Desired {
+		return
+	}
+	s.Word, s.Tone = "short of tasks", warn
+	last := slices.IndexFunc(tasks, func(t Task) bool { return t.Revision == s.Revision && t.Status == "STOPPED" })
+	if svc.Failed > 0 || last >= 0 && tasks[last].Failed {
+		s.Word, s.Tone = "tasks fail", bad
+	}
+}
+
 // Sizes of the picture, in pixels.
 const (
 	stopStep, stopLane = 104, 54
@@ -79,11 +91,11 @@ const (
 )
 
 // path is the way as a picture: a lane for each revision, newer ones higher.
-func path(attempts []Attempt) g.Node {
-	stops := way(attempts)
+func path(stops []stop, svc Service, tasks []Task) g.Node {
 	if len(stops) < 2 {
 		return nil // there is no way yet
 	}
+	stops[len(stops)-1].judge(svc, tasks)
 	lanes := lanesOf(stops)
 	x := func(i int) int { return pathEdge + i*stopStep }
 	y := func(i int) int {

@@ -70,7 +70,8 @@ func (s *sheet) card(v View, svc Service, l look, total int) g.Node {
 		from = l.source
 	}
 	return s.part("article", id, "card service", head,
-		s.part("div", id+"-p", "path", path(d.Attempts)),
+		s.part("div", id+"-p", "path", path(way(d.Attempts), svc, d.Tasks)),
+		s.part("div", id+"-w", "waits", waits(svc, d)),
 		s.part("div", id+"-a", "acts", acts(svc, d)),
 		s.part("div", id+"-d", "block", deployments(svc, d)),
 		s.part("div", id+"-t", "block", tasks(svc, d.Tasks, d.More, l)),
@@ -128,7 +129,7 @@ func acts(svc Service, d Detail) g.Node {
 	if !onTheWay(d) {
 		noWay = "nothing is on its way that could be rolled back"
 	}
-	if len(d.Tasks) > 0 && !d.Tasks[0].checked() {
+	if d.Unchecked() {
 		unchecked = "its containers have no health check that could be slow"
 	}
 	return el("form", at("method", "post"), at("action", pressPath), hook("press"),
@@ -136,6 +137,9 @@ func acts(svc Service, d Detail) g.Node {
 		row(deploy, "main", ""), row(rollBack, "main", noWay),
 		row(crash, "break", ""), row(noPull, "break", ""), row(slowHealth, "break", unchecked))
 }
+
+// Unchecked says whether the service's tasks have no health check.
+func (d Detail) Unchecked() bool { return len(d.Tasks) > 0 && !d.Tasks[0].checked() }
 
 // onTheWay says whether a service deployment can be rolled back.
 func onTheWay(d Detail) bool {
@@ -206,4 +210,10 @@ func age(t time.Time) g.Node {
 		return nil
 	}
 	return el("time", at("datetime", t.UTC().Format(time.RFC3339Nano)), hook("age"), at("title", t.UTC().Format(time.DateTime)+" UTC"), txt(clock(t)))
+}
+
+// moment is a time of day, which the script shows as the reader's own, with the
+// date when it is not of today.
+func moment(t time.Time) g.Node {
+	return el("time", at("datetime", t.UTC().Format("2006-01-02T15:04:05Z")), hook("clock"), at("title", t.UTC().Format(time.DateTime)+" UTC"), txt(clock(t)))
 }

@@ -89,7 +89,7 @@ func calls(list []Call) g.Node {
 		el("ol", at("class", "calls"), at("tabindex", "0"), at("aria-label", "Latest API calls"), g.Map(rows(list), func(r row) g.Node {
 			return el("li",
 				el("time", at("datetime", r.At.UTC().Format(time.RFC3339)), hook("clock"), txt(clock(r.At))),
-				el("span", at("class", "operation"), el("b", txt(clean(r.Operation))), g.If(r.times > 1, txtf(" ×%d", r.times))),
+				el("span", at("class", "operation"), el("b", words(clean(r.Operation))), g.If(r.times > 1, txtf(" ×%d", r.times))),
 				el("span", at("class", "soft"), txt(clean(r.Service))),
 				el("span", at("class", "outcome "+string(callTone(r.Call))), txt(r.outcome())))
 		})),

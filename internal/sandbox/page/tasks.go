@@ -8,14 +8,17 @@ import (
 	g "maragu.dev/gomponents"
 )
 
-// tasks are a service's tasks: those that are meant to run, and those that stopped.
+// tasks are a service's tasks: those that are meant to run, those on their way
+// out, and those that stopped.
 func tasks(svc Service, list []Task, more int, l look) g.Node {
-	var live, stopped []g.Node
+	var live, stopping, stopped []g.Node
 	for _, t := range list {
 		switch {
 		case t.Live && len(live) < mostLive:
 			live = append(live, task(svc, t, l))
-		case !t.Live && len(stopped) < mostStopped:
+		case !t.Live && t.Status != "STOPPED" && len(stopping) < mostStopped:
+			stopping = append(stopping, task(svc, t, l))
+		case !t.Live && t.Status == "STOPPED" && len(stopped) < mostStopped:
 			stopped = append(stopped, task(svc, t, l))
 		default:
 			more++
@@ -25,6 +28,7 @@ func tasks(svc Service, list []Task, more int, l look) g.Node {
 		el("h4", txt("Tasks")),
 		g.If(len(list) == 0, el("p", at("class", "more"), txt("None yet."))),
 		el("ul", at("class", "tasks"), g.Group(live)),
+		g.If(len(stopping) > 0, g.Group{el("h5", txt("Stopping")), el("ul", at("class", "tasks"), g.Group(stopping))}),
 		g.If(len(stopped) > 0, el("h5", txt("Stopped"))),
 		el("ul", at("class", "tasks"), g.Group(stopped)),
 		g.If(more > 0, el("p", at("class", "more"), txt("and "+count(more, "task", "tasks")+" more"))),
@@ -144,7 +148,7 @@ func events(svc Service, list []Event) g.Node {
 		el("h4", txt("Events")),
 		g.If(len(list) == 0, el("p", at("class", "more"), txt("None yet."))),
 		el("ol", at("class", "events"), at("tabindex", "0"), at("aria-label", "Service events"), g.Map(list[:min(len(list), mostEvents)], func(e Event) g.Node {
-			return el("li", at("id", "e-"+e.ID), el("time", at("datetime", e.At.UTC().Format("2006-01-02T15:04:05Z")), hook("clock"), txt(clock(e.At))), el("span", txt(clean(strings.TrimPrefix(e.Text, "(service "+svc.Name+") ")))))
+			return el("li", at("id", "e-"+e.ID), moment(e.At), el("span", txt(clean(strings.TrimPrefix(e.Text, "(service "+svc.Name+") ")))))
 		})),
 	}
 }

@@ -54,9 +54,9 @@ func chart(b Balancer) g.Node {
 	}
 	var drawn []g.Node
 	for k := range paths {
-		class := "g" + fmt.Sprint(k%groupColours)
-		if k == len(b.Groups) {
-			class = "failed"
+		class := "failed"
+		if k < len(b.Groups) && !b.Groups[k].Untaken {
+			class = "g" + fmt.Sprint(b.Groups[k].Colour)
 		}
 		if paths[k].Len() > 0 {
 			drawn = append(drawn, svg("path", "class", class, "d", paths[k].String())())
@@ -64,9 +64,6 @@ func chart(b Balancer) g.Node {
 	}
 	return svg("svg", "class", "bars", "viewBox", "0 0 600 100", "preserveAspectRatio", "none", "role", "img", "aria-label", told(b))(g.Group(drawn))
 }
-
-// groupColours is how many colours there are for target groups.
-const groupColours = 4
 
 // second is the i-th of the last sixty.
 func (x Group) second(i int) Second {
@@ -103,6 +100,10 @@ func told(b Balancer) string {
 	var words []string
 	for _, x := range b.Groups {
 		ok, failed := x.sums()
+		if x.Untaken {
+			words = append(words, fmt.Sprintf("%s: no target took %s in the last minute", clean(x.Name), count(failed, "request", "requests")))
+			continue
+		}
 		words = append(words, fmt.Sprintf("%s: %s answered and %d failed in the last minute", clean(x.Name), count(ok, "request", "requests"), failed))
 	}
 	return strings.Join(words, "; ")
@@ -110,13 +111,31 @@ func told(b Balancer) string {
 
 func legend(b Balancer) []g.Node {
 	var keys []g.Node
-	for k, x := range b.Groups {
+	red := el("i", at("class", "key failed"), at("aria-hidden", "true"))
+	for _, x := range b.Groups {
 		ok, failed := x.sums()
+		name := el("b", txt(clean(x.Name)))
+		if x.Untaken {
+			keys = append(keys, el("li", red, name, el("span", at("class", "bad"), txtf("no target took them: %d", failed))))
+			continue
+		}
 		keys = append(keys, el("li",
-			el("i", at("class", fmt.Sprint("key g", k%groupColours)), at("aria-hidden", "true")), el("b", txt(clean(x.Name))),
+			el("i", at("class", fmt.Sprint("key g", x.Colour)), at("aria-hidden", "true")), name,
 			g.If(x.Revision != "", el("span", at("class", "revision"), txt(clean(x.Revision)))),
-			el("span", at("class", "soft"), txtf("weight %d, %d/%d healthy, %s/min", x.Weight, x.Healthy, x.Targets, count(ok, "request", "requests"))),
-			g.If(failed > 0, el("span", at("class", "bad"), txt(count(failed, "failure", "failures"))))))
+			el("span", at("class", "soft"), txt(x.standing()+", "+count(ok, "request", "requests")+"/min")),
+			g.If(failed > 0, g.Group{red, el("span", at("class", "bad"), txt(count(failed, "failure", "failures")))})))
 	}
 	return keys
+}
+
+// standing is a group's share of the requests, and how its targets are.
+func (x Group) standing() string {
+	text := fmt.Sprintf("%d of %d healthy", x.Healthy, x.Targets)
+	if x.Shared {
+		text = fmt.Sprintf("weight %d, ", x.Weight) + text
+	}
+	if x.Draining > 0 {
+		text += fmt.Sprintf(", %d draining", x.Draining)
+	}
+	return text
 }

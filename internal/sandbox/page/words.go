@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	g "maragu.dev/gomponents"
 )
 
 // longest is how much of a foreign line is shown, in bytes.
@@ -101,3 +103,16 @@ func count(n int, one, many string) string {
 }
 
 func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly) }
+
+// words is a name of words that begin with capitals, which may break between them.
+func words(name string) g.Node {
+	var parts g.Group
+	begin := 0
+	for i, r := range name {
+		if i > begin && unicode.IsUpper(r) {
+			parts = append(parts, txt(name[begin:i]), el("wbr"))
+			begin = i
+		}
+	}
+	return append(parts, txt(name[begin:]))
+}

@@ -123,8 +123,9 @@ func incident() *world {
 		calls:  []Call{{At: after(31), Service: "ecs", Operation: "DescribeServices", Status: 200}, {At: after(30), Service: "ecs", Operation: "DescribeServices", Status: 200}, {At: after(29), Service: "ecs", Operation: "UpdateService", Status: 400, Error: "ThrottlingException"}},
 		faults: []Fault{{ID: "1", Rule: `{"task":"web","delay":"2s","exit":139}`, Acted: 3}},
 		traffic: []Balancer{{Name: "web", Address: "http://127.0.0.1:49200", Groups: []Group{
-			{Name: "blue", Revision: "web:27", Weight: 90, Healthy: 1, Targets: 1, Seconds: []Second{{10, 0}, {12, 1}}},
-			{Name: "green", Revision: "web:37", Weight: 10, Targets: 1, Seconds: []Second{{0, 0}, {1, 2}}},
+			{Name: "blue", Revision: "web:27", Shared: true, Weight: 90, Healthy: 1, Targets: 1, Seconds: []Second{{10, 0}, {12, 1}}},
+			{Name: "green", Revision: "web:37", Shared: true, Weight: 10, Targets: 1, Draining: 2, Colour: 1, Seconds: []Second{{0, 0}, {1, 2}}},
+			{Name: "green", Untaken: true, Targets: 1, Seconds: []Second{{0, 3}}},
 		}}},
 	}
 }
