@@ -50,6 +50,10 @@ import (
 	"github.com/weelo/weelo-deploy/internal/sandbox/throttle"
 )
 
+// settle is how old a task is at the least when a load balancer first checks it,
+// whatever the speed: one that dies at once must not have been healthy.
+const settle = 250 * time.Millisecond
+
 // Server is a running sandbox. Start makes one, Close ends it.
 type Server struct {
 	cfg        Config
@@ -139,7 +143,7 @@ func open(cfg Config, state *keeper) (*Server, error) {
 	s.hooks = hooks.New(cfg.Now)
 	s.balancer = balancer.New(balancer.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now, Logger: cfg.Logger, Changed: s.targetsChanged,
-		TasksOnly: cfg.UnsafeListen,
+		TasksOnly: cfg.UnsafeListen, Settle: settle,
 	})
 	s.cluster = cluster.New(cluster.Config{
 		Account: cfg.Account, Region: cfg.Region, Speed: cfg.Speed, Now: cfg.Now,

@@ -21,6 +21,10 @@ type Config struct {
 	// Speed divides intervals of health checks and deregistration delays; 0 is 1.
 	Speed float64
 
+	// Settle is how long a new target is not checked at the least. It is not
+	// divided: what starts there is a real process.
+	Settle time.Duration
+
 	Now func() time.Time // nil is time.Now
 
 	// Changed is told, from a goroutine of its own, the ARN of a target group in

@@ -51,12 +51,16 @@ func (t *target) note(v verdict, c HealthCheck) bool {
 
 // watch checks a target until it is deregistered.
 func (b *Balancer) watch(g *group, t *target) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(b.firstPause(g))
 	defer timer.Stop()
-	for {
+	for settled := false; ; {
 		select {
 		case <-timer.C:
+			settled = true
 		case <-t.wake:
+			if !settled {
+				continue
+			}
 		case <-t.gone:
 			return
 		case <-b.ctx.Done():
@@ -68,6 +72,17 @@ func (b *Balancer) watch(g *group, t *target) {
 		b.mu.Unlock()
 		timer.Reset(max(pause, minPause))
 	}
+}
+
+// firstPause is how long a new target is let alone: one interval, whatever the
+// speed no shorter than a process needs that dies at once. One check makes it
+// healthy ("after your target is registered, it must pass one health check to be
+// considered healthy", User Guide for Application Load Balancers), and on AWS
+// nothing is checked that soon after its start.
+func (b *Balancer) firstPause(g *group) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(b.divided(time.Duration(g.Check.Interval)*time.Second), b.cfg.Settle)
 }
 
 // minPause keeps a high speed from turning checks into a load.

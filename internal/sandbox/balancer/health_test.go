@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -186,4 +187,46 @@ func TestTrafficIsBounded(t *testing.T) {
 	if want := 3*keptSeconds + 2*keptKeys; sum != want {
 		t.Errorf("%d requests were counted, want %d", sum, want)
 	}
+}
+
+func TestANewTargetIsLetAloneForAnInterval(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		speed float64
+		want  time.Duration
+	}{
+		{"as on AWS", 1, 10 * time.Second},
+		{"divided by the speed", 20, 500 * time.Millisecond},
+		{"never shorter than a process needs", 1000, 250 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := New(Config{Speed: c.speed, Settle: 250 * time.Millisecond})
+			t.Cleanup(func() { _ = b.Close() })
+			if got := b.firstPause(&group{TargetGroup: TargetGroup{Check: HealthCheck{Interval: 10}}}); got != c.want {
+				t.Errorf("its first check comes after %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestANewTargetIsNotCheckedSoonerBecauseItsGroupChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(Config{Settle: time.Hour})
+		g := &group{TargetGroup: TargetGroup{Check: HealthCheck{Interval: 10, Unhealthy: 1}}}
+		unreached := &target{Target: Target{ID: "10.0.0.1"}, state: Initial, gone: make(chan struct{}), wake: make(chan struct{}, 1)}
+		b.work.Go(func() { b.watch(g, unreached) })
+		unreached.poke()
+		synctest.Wait()
+		if unreached.state != Initial {
+			t.Errorf("as its group changes it is %s", unreached.state)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if unreached.state != Unhealthy {
+			t.Errorf("after its first check it is %s", unreached.state)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -138,3 +138,48 @@ func TestATaskThatDiesLeavesItsTargetGroup(t *testing.T) {
 		t.Errorf("it was not taken out of the target group:\n%s", text)
 	}
 }
+
+func TestTasksThatDieBeforeTheirTargetsAreHealthyReplaceNothing(t *testing.T) {
+	m := newSim(t, 2, atMostTwice, Breaker{Enable: true, Rollback: true})
+	m.deploy("a", balanced(10*time.Second))
+	m.run(2 * time.Minute)
+	b := balanced(10 * time.Second)
+	b.crash, b.crashAfter = true, 9*time.Second
+	sd := m.deploy("b", b)
+	m.watch()
+	m.run(20 * time.Minute)
+	m.want("a COMPLETED 2/2")
+	m.wantStatus(sd, SDRollbackSuccessful)
+	if m.fewest != 2 || !sd.BreakerFired {
+		t.Errorf("%d tasks were healthy at some time, want 2; the breaker fired: %v", m.fewest, sd.BreakerFired)
+	}
+}
+
+func TestTasksThatWereHealthyAndDieCountWhileTheDeploymentIsInProgress(t *testing.T) {
+	m := newSim(t, 2, atMostTwice, Breaker{Enable: true, Rollback: true, KeepCount: true})
+	m.deploy("a", balanced(10*time.Second))
+	m.run(2 * time.Minute)
+	b := balanced(10 * time.Second)
+	b.crash, b.crashAfter = true, 30*time.Second
+	sd := m.deploy("b", b) // the old tasks drain for 300 s
+	m.run(20 * time.Minute)
+	m.want("a COMPLETED 2/2")
+	m.wantStatus(sd, SDRollbackSuccessful)
+	if !sd.BreakerFired || sd.Failures < 3 {
+		t.Errorf("the breaker fired: %v, after %d failures", sd.BreakerFired, sd.Failures)
+	}
+}
+
+func TestADeploymentCompletesOnlyWhileAllItsTasksAreHealthy(t *testing.T) {
+	m := newSim(t, 2, atMostTwice, Breaker{})
+	m.deploy("a", balanced(10*time.Second))
+	m.run(2 * time.Minute)
+	b := balanced(10 * time.Second)
+	b.drains = 0
+	m.deploy("b", b)
+	m.run(2 * time.Minute) // the old tasks drain
+	m.exit(m.s.liveTasks(func(t *Task) bool { return t.Deployment == "b" })[0], 139)
+	m.does["b"] = sick(time.Hour)
+	m.run(10 * time.Minute)
+	m.want("b IN_PROGRESS 2/2 f1")
+}
