@@ -11,6 +11,7 @@ import (
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
+	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 	"github.com/weelo/weelo-deploy/internal/sandbox/page"
 )
 
@@ -30,8 +31,9 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/v2/", s.logged(s.registry.Handler()))
 	mux.HandleFunc("POST /{$}", s.call)
 	mux.Handle("POST /service/"+alarms.Service+"/operation/{operation}", s.cloudwatch)
-	mux.Handle("GET /{$}", s.greet(people))
-	mux.Handle("/", s.objects.Handler(s.api.Do)) // S3, by path
+	s3 := s.objects.Handler(s.api.Do)
+	mux.Handle("GET /{$}", s.greet(people, s3))
+	mux.Handle("/", s3) // by path
 	return s.balanced(guarded(s.noted(s.skewed(mux)), s.cfg))
 }
 
@@ -104,10 +106,14 @@ func (s *Server) traffic(w http.ResponseWriter, _ *http.Request) {
 }
 
 // greet shows the page to browsers, and says to others where it is.
-func (s *Server) greet(page http.Handler) http.Handler {
+func (s *Server) greet(page, s3 http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept"), "text/html") {
 			page.ServeHTTP(w, r)
+			return
+		}
+		if objects.Wants(r) { // ListBuckets
+			s3.ServeHTTP(w, r)
 			return
 		}
 		fmt.Fprintf(w, "weelo-deploy sandbox of AWS, account %s, region %s.\nOpen %s in a browser, or see /_sandbox/status.\n", s.cfg.Account, s.cfg.Region, s.URL())

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +57,32 @@ func TestSeed_RefusesValuesThatNobodyCouldName(t *testing.T) {
 	for _, want := range []string{`"a b" is no name for a parameter`, "parameter c has no value", `secret "s" is there twice`, `"B" is no name for a bucket`, "object conf/ wants a key"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Parse = %v, want %q", err, want)
+		}
+	}
+}
+
+// The address without a path is the page's and S3's list of buckets, told apart by
+// the signature.
+func TestServer_listsBucketsToClientsOfS3(t *testing.T) {
+	w := start(t, Config{})
+	w.objects.CreateBucket("conf")
+	for authorization, want := range map[string]string{
+		"": "weelo-deploy sandbox of AWS",
+		"AWS4-HMAC-SHA256 Credential=a/20261101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00": "<Name>conf</Name>",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+"/?x-id=ListBuckets", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", authorization)
+		answer, err := w.http.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("signed %q it answers %s %s, %v", authorization, answer.Status, body, err)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package objects is as much of S3 as the sandbox's builds and tasks take: buckets
-// with objects, addressed by path (PUT, GET, HEAD and DELETE /BUCKET/KEY, PUT and
-// HEAD /BUCKET). CodeBuild's sources and a task's environment files are read from
+// with objects, addressed by path (PUT, GET, HEAD and DELETE /BUCKET/KEY, PUT,
+// HEAD and GET /BUCKET, GET /). CodeBuild's sources and a task's environment files are read from
 // it. What is put must be signed for S3 and be what its signature says.
 //
 // The content of objects is in files, so that memory does not depend on it.
@@ -14,12 +14,15 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/form"
@@ -31,6 +34,7 @@ const mostBytes = 512 << 20
 // Store is the buckets of one region.
 type Store struct {
 	region    string
+	since     time.Time
 	kept      bool // a state names the files
 	temporary bool // dir is ours to remove
 
@@ -53,7 +57,7 @@ type object struct {
 // one, made when it is needed. With kept the store is saved, and another one will
 // load what it was: files stay as long as a state on the disk may name them.
 func New(region, dir string, kept bool) *Store {
-	return &Store{region: region, dir: dir, kept: kept, temporary: dir == "", bucket: map[string]map[string]object{}}
+	return &Store{region: region, since: time.Now(), dir: dir, kept: kept, temporary: dir == "", bucket: map[string]map[string]object{}}
 }
 
 // Close removes a temporary directory.
@@ -128,7 +132,29 @@ var operationNames = map[string]string{
 
 // Operations are the calls that are here.
 func (*Store) Operations() []string {
-	return []string{"CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "HeadObject", "PutObject"}
+	return []string{"CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "HeadObject", "ListBuckets", "ListObjectsV2", "PutObject"}
+}
+
+// operationOf is what a request asks for, empty when that is not here.
+func operationOf(r *http.Request, bucket, key string) string {
+	switch {
+	case key != "":
+		return operationNames[r.Method]
+	case bucket == "" && r.Method == http.MethodGet:
+		return "ListBuckets"
+	case r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2":
+		return "ListObjectsV2"
+	}
+	return map[string]string{http.MethodHead: "HeadBucket", http.MethodPut: "CreateBucket"}[r.Method]
+}
+
+// notHere names what was asked for, and what could have been.
+func (s *Store) notHere(r *http.Request) error {
+	what := r.Method + " of a bucket"
+	if parameters := slices.Sorted(maps.Keys(r.URL.Query())); len(parameters) > 0 {
+		what += " with " + strings.Join(parameters, ", ")
+	}
+	return awsjson.Errorf("NotImplemented", http.StatusNotImplemented, "The sandbox does not have this: %s. It has %s.", what, strings.Join(s.Operations(), ", "))
 }
 
 // Handler serves the store. Calls go through do, which lets faults and the log of
@@ -136,17 +162,17 @@ func (*Store) Operations() []string {
 func (s *Store) Handler(do func(context.Context, awsjson.Call, func(context.Context) awsjson.Answer) awsjson.Answer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		operation := operationNames[r.Method]
-		if key == "" {
-			operation = map[string]string{http.MethodHead: "HeadBucket", http.MethodPut: "CreateBucket"}[r.Method]
-		}
+		operation := operationOf(r, bucket, key)
 		w.Header().Set("X-Amz-Bucket-Region", s.region)
 		call := awsjson.Call{Service: "s3", Operation: operation, Refuse: xmlError}
 		var content *os.File
 		var size int64
 		a := do(r.Context(), call, func(context.Context) awsjson.Answer {
 			if operation == "" {
-				return xmlError(awsjson.Errorf("NotImplemented", http.StatusNotImplemented, "A header you provided implies functionality that is not implemented."))
+				return xmlError(s.notHere(r))
+			}
+			if operation == "ListBuckets" || operation == "ListObjectsV2" {
+				return s.list(operation, bucket, r.URL.Query())
 			}
 			var err error
 			if content, size, err = s.answer(operation, bucket, key, r); err != nil {
@@ -209,6 +235,12 @@ func (s *Store) drop(content map[string]object, key string) {
 }
 
 var bucketForm = form.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// Wants says whether a request to the address without a path is S3's: a client signs
+// it so.
+func Wants(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Authorization"), "/s3/aws4_request,")
+}
 
 // signedForS3 is a signature of version 4 whose scope is S3, as S3 asks for it.
 var signedForS3 = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=[^/]+/[0-9]{8}/[a-z0-9-]+/s3/aws4_request, ?SignedHeaders=[a-z0-9;-]*host[a-z0-9;-]*, ?Signature=[0-9a-f]{64}$`)
