@@ -88,6 +88,7 @@ const (
 	stopStep, stopLane = 104, 54
 	pillWide, pillHigh = 52, 24
 	pathEdge, pathTop  = 46, 20
+	mostRise           = 2 * stopLane // of all lanes: many are closer to one another
 )
 
 // path is the way as a picture: a lane for each revision, newer ones higher.
@@ -97,11 +98,12 @@ func path(stops []stop, svc Service, tasks []Task) g.Node {
 	}
 	stops[len(stops)-1].judge(svc, tasks)
 	lanes := lanesOf(stops)
+	lane := min(stopLane, mostRise/max(len(lanes)-1, 1))
 	x := func(i int) int { return pathEdge + i*stopStep }
 	y := func(i int) int {
-		return pathTop + (len(lanes)-1-slices.Index(lanes, stops[i].Revision))*stopLane
+		return pathTop + (len(lanes)-1-slices.Index(lanes, stops[i].Revision))*lane
 	}
-	width, height := x(len(stops)-1)+pathEdge, pathTop+(len(lanes)-1)*stopLane+38
+	width, height := x(len(stops)-1)+pathEdge, pathTop+(len(lanes)-1)*lane+38
 	var edges, pills []g.Node
 	var told []string
 	for i, s := range stops {

@@ -68,3 +68,23 @@ func TestTraffic_countsBySecond(t *testing.T) {
 		t.Errorf("the last second is %+v", s)
 	}
 }
+
+func TestPath_ofManyRevisionsIsNoTallerThanOfThree(t *testing.T) {
+	var tall, three []stop
+	for i := range mostStops {
+		tall = append(tall, stop{Revision: fmt.Sprint("w:", i), Tone: good})
+	}
+	three = append(three, tall[:3]...)
+	height := func(stops []stop) string {
+		var b strings.Builder
+		if err := path(stops, Service{}, nil).Render(&b); err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(b.String(), ` height="`)
+		h, _, _ := strings.Cut(rest, `"`)
+		return h
+	}
+	if a, b := height(three), height(tall); a != "166" || b != "162" {
+		t.Errorf("three lanes are %s high, %d are %s", a, mostStops, b)
+	}
+}
