@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -47,7 +47,7 @@ func (t Tool) pack(ctx context.Context, r Request, machine string) (file string,
 func removeFile(path string) { _ = os.Remove(path) } // a temporary file that stays is no failure of a build
 
 func (t Tool) writeTar(ctx context.Context, w io.Writer, r Request, machine string) error {
-	gz, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	gz, err := gzip.NewWriterLevel(w, gzip.BestSpeed) // most of it is the tool itself
 	if err != nil {
 		return err
 	}
