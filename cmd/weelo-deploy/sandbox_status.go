@@ -154,7 +154,7 @@ func (s *session) printSandboxes(rep sandboxesReport) error {
 	if len(rep.Sandboxes) == 0 {
 		fmt.Fprintln(s.app.stderr, "sandbox: none runs in the background")
 	}
-	t := s.table("NAME", "STATE", "ADDRESS", "REGION", "ACCOUNT", "PROCESS", "STARTED", "KEPT IN", "LOG").Keep("NAME", "STATE", "ADDRESS")
+	t := s.table("NAME", "STATE", "ADDRESS", "REGION", "ACCOUNT", "PROCESS", "STARTED", "KEPT IN", "LOG").Keep("NAME", "STATE").Whole("ADDRESS")
 	for _, r := range rep.Sandboxes {
 		t.Row(r.Name, r.State, r.URL, r.Region, r.Account, r.PID, r.Started, r.Folder, r.Log)
 	}

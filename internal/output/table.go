@@ -30,6 +30,7 @@ type Table struct {
 	headers []string
 	rows    [][]string
 	keep    map[string]bool
+	whole   string // a column that is never cut
 }
 
 // NewTable begins a table.
@@ -47,6 +48,13 @@ func (t *Table) Keep(headers ...string) *Table {
 	for _, h := range headers {
 		t.keep[h] = true
 	}
+	return t
+}
+
+// Whole names the column whose cells are for copying: it is never cut, even when the
+// lines get wider than the terminal.
+func (t *Table) Whole(header string) *Table {
+	t.whole = header
 	return t
 }
 
@@ -110,7 +118,7 @@ func (t *Table) Flush() error {
 // room from the others and say nothing. Scripts count columns, so it is only for
 // terminals.
 func (t *Table) full() *Table {
-	out := &Table{o: t.o, keep: t.keep, rows: make([][]string, len(t.rows))}
+	out := &Table{o: t.o, keep: t.keep, whole: t.whole, rows: make([][]string, len(t.rows))}
 	for i, h := range t.headers {
 		if !slices.ContainsFunc(t.rows, func(r []string) bool { return strings.TrimSpace(r[i]) != "" }) {
 			continue
@@ -141,8 +149,8 @@ func (t *Table) widths() []int {
 	if t.o.Width <= 0 {
 		return widths
 	}
-	sum = t.cut(widths, sum, func(h string) bool { return !t.keep[h] })
-	t.cut(widths, sum, func(string) bool { return true })
+	sum = t.cut(widths, sum, func(h string) bool { return !t.keep[h] && h != t.whole })
+	t.cut(widths, sum, func(h string) bool { return h != t.whole })
 	return widths
 }
 

@@ -106,3 +106,17 @@ func TestAgo(t *testing.T) {
 		}
 	}
 }
+
+func TestTable_neverCutsAColumnThatIsToBeWhole(t *testing.T) {
+	for _, width := range []int{100, 60, 20} {
+		var b bytes.Buffer
+		tab := NewTable(TableOptions{Out: &b, Terminal: true, Width: width}, "NAME", "ADDRESS", "LOG").Keep("NAME").Whole("ADDRESS")
+		tab.Row("default", "http://127.0.0.1:8477", "/home/ana/.cache/weelo-deploy/background/a-name-that-is-long/log-of-this-sandbox-with-more-words")
+		if err := tab.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if out := b.String(); !strings.Contains(out, "http://127.0.0.1:8477 ") || !strings.Contains(out, "…") {
+			t.Errorf("in %d columns the table is\n%s", width, out)
+		}
+	}
+}
