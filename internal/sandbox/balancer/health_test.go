@@ -215,15 +215,20 @@ func TestANewTargetIsNotCheckedSoonerBecauseItsGroupChanges(t *testing.T) {
 		g := &group{TargetGroup: TargetGroup{Check: HealthCheck{Interval: 10, Unhealthy: 1}}}
 		unreached := &target{Target: Target{ID: "10.0.0.1"}, state: Initial, gone: make(chan struct{}), wake: make(chan struct{}, 1)}
 		b.work.Go(func() { b.watch(g, unreached) })
+		state := func() string {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return unreached.state
+		}
 		unreached.poke()
 		synctest.Wait()
-		if unreached.state != Initial {
-			t.Errorf("as its group changes it is %s", unreached.state)
+		if got := state(); got != Initial {
+			t.Errorf("as its group changes it is %s", got)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if unreached.state != Unhealthy {
-			t.Errorf("after its first check it is %s", unreached.state)
+		if got := state(); got != Unhealthy {
+			t.Errorf("after its first check it is %s", got)
 		}
 		if err := b.Close(); err != nil {
 			t.Error(err)
