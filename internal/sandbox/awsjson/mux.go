@@ -2,7 +2,6 @@ package awsjson
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -145,7 +144,7 @@ func Head(w http.ResponseWriter, a Answer, size int64) {
 	h := w.Header()
 	h.Set("Content-Type", a.ContentType)
 	h.Set("Content-Length", strconv.FormatInt(size, 10))
-	h.Set("X-Amzn-Requestid", requestID())
+	h.Set("X-Amzn-Requestid", NewUUID())
 	for name, value := range a.Header {
 		h.Set(name, value)
 	}
@@ -153,12 +152,4 @@ func Head(w http.ResponseWriter, a Answer, size int64) {
 		h.Set("X-Amzn-Errortype", a.ErrorCode)
 	}
 	w.WriteHeader(a.Status)
-}
-
-// requestID is a random id in the form of AWS's, a version 4 UUID.
-func requestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -76,7 +76,7 @@ func (c *Cluster) env() scheduler.Env {
 		Now:          c.cfg.Now(),
 		Pace:         c.pace,
 		NewTaskID:    newTaskID,
-		NewEventID:   newUUID,
+		NewEventID:   awsjson.NewUUID,
 		NewHookID:    newHookID,
 		CrashesCount: !c.cfg.BreakerIgnoresCrashes,
 	}

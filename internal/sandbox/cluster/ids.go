@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 )
 
@@ -16,21 +17,13 @@ func newTaskID() string {
 	return hex.EncodeToString(random(16))
 }
 
-// newUUID makes a version 4 UUID.
-func newUUID() string { return formatUUID(random(16)) }
-
 // derivedUUID makes a UUID that is always the same for the same words.
 func derivedUUID(words ...string) string {
 	h := sha256.New()
 	for _, w := range words {
 		fmt.Fprintf(h, "%d:%s", len(w), w)
 	}
-	return formatUUID(h.Sum(nil)[:16])
-}
-
-func formatUUID(b []byte) string {
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	return awsjson.FormatUUID([16]byte(h.Sum(nil)))
 }
 
 // newNumber makes a number of 19 digits, as deployments and service revisions

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 )
 
@@ -49,7 +50,7 @@ func (c *Cluster) invocations(s *service, env scheduler.Env) []job {
 
 func (s *service) hookEvent(sd *scheduler.ServiceDeployment, r *scheduler.HookRun) hookEvent {
 	e := hookEvent{
-		ExecutionID: newUUID(), LifecycleStage: r.Stage, HookDetails: r.Details,
+		ExecutionID: awsjson.NewUUID(), LifecycleStage: r.Stage, HookDetails: r.Details,
 		ResourceArn: s.arns.serviceDeployment(s.cluster.name, s.name, sd.ID),
 		ExecutionDetails: hookDetails{
 			ServiceArn: s.arn, TargetServiceRevisionArn: sd.Target,

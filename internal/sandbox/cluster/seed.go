@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/definition"
 	"github.com/weelo/weelo-deploy/internal/sandbox/cluster/scheduler"
 )
@@ -214,7 +215,7 @@ func (c *Cluster) recordTrail(s *service, d *scheduler.Deployment, r *revision, 
 		if !strings.HasPrefix(text, "(service ") {
 			text = "(service " + s.name + ") " + text
 		}
-		s.sched.Events = append(s.sched.Events, scheduler.Event{ID: newUUID(), At: seed.CreatedAt, Message: text})
+		s.sched.Events = append(s.sched.Events, scheduler.Event{ID: awsjson.NewUUID(), At: seed.CreatedAt, Message: text})
 	}
 	env := c.env()
 	for _, ended := range seed.Stopped {

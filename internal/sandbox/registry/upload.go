@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,6 +13,8 @@ import (
 
 	"cuelabs.dev/go/oci/ociregistry"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/awsjson"
 )
 
 // Bounds of uploads: ECR's quota for the size of a layer, and how many may be open at
@@ -41,14 +42,6 @@ type upload struct {
 	used time.Time
 }
 
-// uuid is an upload's id in the form of ECR's.
-func uuid() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
 // begin starts an upload to a repository that exists.
 func (s *Store) begin(repo string) (*upload, error) {
 	s.sweepUploads()
@@ -56,7 +49,7 @@ func (s *Store) begin(repo string) (*upload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start upload: %w", err)
 	}
-	u := &upload{store: s, repo: repo, id: uuid(), file: f, hash: sha256.New(), used: s.now()}
+	u := &upload{store: s, repo: repo, id: awsjson.NewUUID(), file: f, hash: sha256.New(), used: s.now()}
 	s.mu.Lock()
 	_, err = s.find(repo)
 	if err == nil && s.closed {

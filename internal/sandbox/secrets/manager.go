@@ -56,7 +56,7 @@ type secretOutput struct {
 func (in *secretInput) version(now time.Time) (*secretVersion, string, error) {
 	id := in.ClientRequestToken
 	if id == "" {
-		id = uuid()
+		id = awsjson.NewUUID()
 	}
 	switch {
 	case in.SecretString == nil && len(in.SecretBinary) == 0:
