@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/weelo/weelo-deploy/internal/sandbox/control"
 	"github.com/weelo/weelo-deploy/internal/sandbox/registry"
 )
-
-// maxControl bounds a request to the control endpoints, in bytes.
-const maxControl = 1 << 20
 
 // applyLifecycle carries lifecycle policies out now, instead of within a day: of
 // one repository, or of all without a body.
@@ -42,7 +40,7 @@ func readControl(w http.ResponseWriter, r *http.Request, into any) bool {
 	if r.ContentLength == 0 {
 		return true
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControl))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, control.MaxRequest))
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if err != nil {
@@ -52,10 +50,9 @@ func readControl(w http.ResponseWriter, r *http.Request, into any) bool {
 }
 
 func answerControl(w http.ResponseWriter, v any, err error) {
-	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		v = map[string]string{"error": err.Error()}
+		control.Refuse(w, http.StatusBadRequest, err)
+		return
 	}
-	_ = json.NewEncoder(w).Encode(v) // a client that has gone does not need it
+	control.Answer(w, http.StatusOK, v)
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weelo/weelo-deploy/internal/sandbox/alarms"
+	"github.com/weelo/weelo-deploy/internal/sandbox/control"
 	"github.com/weelo/weelo-deploy/internal/sandbox/fault"
 	"github.com/weelo/weelo-deploy/internal/sandbox/objects"
 	"github.com/weelo/weelo-deploy/internal/sandbox/page"
@@ -17,8 +17,7 @@ import (
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	control := fault.Handler(s.faults, s.calls)
-	mux.Handle("/_sandbox/", control)
+	mux.Handle("/_sandbox/", fault.Handler(s.faults, s.calls))
 	mux.Handle("/_sandbox/hooks", s.hooks.Handler(!s.cfg.UnsafeListen))
 	mux.HandleFunc("GET /_sandbox/status", s.status)
 	mux.HandleFunc("GET /_sandbox/traffic", s.traffic)
@@ -92,8 +91,7 @@ func (s *Server) operations() map[string][]string {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that has gone does not need it
+	control.Answer(w, http.StatusOK, map[string]any{
 		"account": s.cfg.Account, "region": s.cfg.Region, "speed": s.cfg.Speed, "throttle": s.cfg.Throttle,
 		"registry": s.Registry(), "operations": s.operations(), "loadBalancers": s.balancer.Status(),
 	})
@@ -101,8 +99,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 
 // traffic counts what went through the load balancers.
 func (s *Server) traffic(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(s.balancer.Traffic()) // a client that has gone does not need it
+	control.Answer(w, http.StatusOK, s.balancer.Traffic())
 }
 
 // greet shows the page to browsers, and says to others where it is.

@@ -304,8 +304,8 @@ func TestSet_AddRefuses(t *testing.T) {
 	}
 }
 
-// control does one request to the control endpoints.
-func control(t *testing.T, h http.Handler, method, path, body string) (int, string) {
+// ask does one request to the control endpoints.
+func ask(t *testing.T, h http.Handler, method, path, body string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
@@ -341,7 +341,7 @@ func TestHandler_faults(t *testing.T) {
 		{"PUT", "/_sandbox/faults", "", 405, "Method Not Allowed"},
 		{"GET", "/_sandbox/other", "", 404, "404 page not found"},
 	} {
-		if status, body := control(t, h, step.method, step.path, step.body); status != step.status || body != step.want {
+		if status, body := ask(t, h, step.method, step.path, step.body); status != step.status || body != step.want {
 			t.Errorf("%s %s %s = %d %s\nwant %d %s", step.method, step.path, step.body, status, body, step.status, step.want)
 		}
 	}

@@ -15,17 +15,17 @@ func TestLog(t *testing.T) {
 	end(400, "ClientException")
 	l.Begin("ecs", "DescribeServices") // still runs
 	h := Handler(newSet(&registry{}, nil), l)
-	_, body := control(t, h, "GET", "/_sandbox/calls", "")
+	_, body := ask(t, h, "GET", "/_sandbox/calls", "")
 	want := `{"calls":[{"time":"2026-01-02T03:04:05Z","service":"ecs","operation":"UpdateService","status":400,"error":"ClientException","milliseconds":1500},` +
 		`{"time":"2026-01-02T03:04:06.5Z","service":"ecs","operation":"DescribeServices","status":0,"milliseconds":0}],` +
 		`"totals":{"ecs.DescribeServices":1,"ecs.UpdateService":1}}`
 	if body != want {
 		t.Errorf("calls are %s\nwant %s", body, want)
 	}
-	if status, _ := control(t, h, "DELETE", "/_sandbox/calls", ""); status != 204 {
+	if status, _ := ask(t, h, "DELETE", "/_sandbox/calls", ""); status != 204 {
 		t.Errorf("DELETE answers %d", status)
 	}
-	if _, body := control(t, h, "GET", "/_sandbox/calls", ""); body != `{"calls":[],"totals":{}}` {
+	if _, body := ask(t, h, "GET", "/_sandbox/calls", ""); body != `{"calls":[],"totals":{}}` {
 		t.Errorf("after DELETE calls are %s", body)
 	}
 }
