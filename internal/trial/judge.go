@@ -9,12 +9,6 @@ import (
 	"github.com/weelo/weelo-deploy/internal/event"
 )
 
-// exitKilled is the exit code after a SIGKILL. Nothing inside a container can send one
-// to its first process, and nobody else has: with a memory limit it is the limit's.
-// The engine's OOMKilled does not always say so (3 of 24 missed by 20.10 on a busy
-// machine, measured).
-const exitKilled = 137
-
 // judge says what the outcome means: a Result, and a failure for what would
 // fare no better on ECS.
 func (s subject) judge(res Result, o outcome) (Result, error) {
@@ -30,8 +24,8 @@ func (s subject) judge(res Result, o outcome) (Result, error) {
 		}
 		return res, nil
 	}
-	if o.exit.Code == exitKilled && s.request.Container.MemoryBytes > 0 && o.output.sign.exit == 0 {
-		o.exit.OOMKilled = true
+	if o.output.sign.exit == 0 { // otherwise the output tells what else it was
+		o.exit.OOMKilled = o.exit.OutOfMemory(s.request.Container.MemoryBytes)
 	}
 	res.ExitCode, res.OOMKilled = o.exit.Code, o.exit.OOMKilled
 	if f := s.condemn(o); f != nil {

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/weelo/weelo-deploy/internal/sandbox/durable"
 )
 
 // takeTime is how long a sandbox tries to get its lock: somebody who looks
@@ -61,7 +62,7 @@ func (p *Place) Write(r Record) error {
 	if err != nil {
 		return err
 	}
-	return replace(p.home.file(p.name, recordFile), append(raw, '\n'))
+	return durable.Replace(p.home.file(p.name, recordFile), append(raw, '\n'))
 }
 
 // Leave gives the lock back. The record stays unless the sandbox has cleaned up:
@@ -72,24 +73,4 @@ func (p *Place) Leave(clean bool) error {
 		err = p.forget()
 	}
 	return errors.Join(err, p.lock.Close())
-}
-
-// replace writes a file so that nobody ever sees half of it, not even after the
-// machine has lost its power.
-func replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

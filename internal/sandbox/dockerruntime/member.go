@@ -92,11 +92,6 @@ func (t *running) startMember(c task.Container, m *member) (id string, ok bool) 
 
 // attend stays with a container that has started, and returns its exit event
 // when everything else about it has been told.
-//
-// The engine's OOMKilled is not the whole truth: 20.10 on a busy machine missed 3
-// of 24 (measured, cgroup version 1; it sent no "oom" event either). So a SIGKILL
-// that nobody asked for counts as the memory limit's: nothing inside a container
-// can send one to its first process.
 func (t *running) attend(c task.Container, id string, m *member) task.Event {
 	ctx, cancel := context.WithCancel(t.rt.ctx)
 	defer cancel()
@@ -119,8 +114,8 @@ func (t *running) attend(c task.Container, id string, m *member) task.Event {
 	drain(logged, &m.lines)
 	cancel()
 	attendants.Wait()
-	if err == nil && exit.Code == 137 && !asked && t.memory(c) > 0 {
-		exit.OOMKilled = true
+	if err == nil && !asked {
+		exit.OOMKilled = exit.OutOfMemory(int64(t.memory(c)))
 	}
 	return exitEvent(c.Name, exit, err)
 }
