@@ -253,3 +253,13 @@ func TestAContainerThatIsRestartedDiesAgain(t *testing.T) {
 		w.want("5 t container health app HEALTHY", "10 t container restarted app 3", "15 t container restarted app 4", "15 t container exited app 4")
 	})
 }
+
+func TestAFaultIsNotSpentOnAContainerThatHasEnded(t *testing.T) {
+	inWard(t, func(w *ward) {
+		w.add(fault.Rule{Task: "web", Exit: code(1), Times: 1})
+		w.run("a")
+		w.add(fault.Rule{Task: "web", Exit: code(2), Running: true, Times: 1})
+		w.run("b")
+		w.want("0 a container exited app 1", "0 b container exited app 2")
+	})
+}

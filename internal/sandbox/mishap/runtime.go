@@ -64,7 +64,7 @@ func (r *Runtime) reconsider() {
 func (r *Runtime) choose(v *victim, running bool) {
 	r.choosing.Lock()
 	defer r.choosing.Unlock()
-	v.suffer(r.faults.TaskFaults(v.spec, v.acted(), running))
+	v.suffer(r.faults.TaskFaults(v.rest(), v.acted(), running))
 }
 
 // Close implements [task.Runtime].

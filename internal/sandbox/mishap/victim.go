@@ -1,6 +1,7 @@
 package mishap
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type victim struct {
 	faults  []fault.TaskFault
 	started map[string]time.Time       // when, by container
 	dying   map[string]fault.TaskFault // containers that are being killed
+	exited  map[string]bool            // containers that have ended, and were not started again
 	health  map[string]string          // what their checks say
 	told    map[string]string          // what was told of it
 	timers  []*time.Timer
@@ -30,7 +32,7 @@ type victim struct {
 func newVictim(spec task.Spec, forward func(task.Event), kill func(taskID, container string)) *victim {
 	return &victim{
 		spec: spec, forward: forward, kill: kill,
-		started: make(map[string]time.Time), dying: make(map[string]fault.TaskFault),
+		started: make(map[string]time.Time), dying: make(map[string]fault.TaskFault), exited: make(map[string]bool),
 		health: make(map[string]string), told: make(map[string]string),
 	}
 }
@@ -44,6 +46,15 @@ func (v *victim) acted() []string {
 		rules = append(rules, f.Rule)
 	}
 	return rules
+}
+
+// rest is the task without the containers that have ended: no fault can act on them.
+func (v *victim) rest() task.Spec {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	spec := v.spec
+	spec.Containers = slices.DeleteFunc(slices.Clone(spec.Containers), func(c task.Container) bool { return v.exited[c.Name] })
+	return spec
 }
 
 // suffer takes faults on.
@@ -110,6 +121,7 @@ func (v *victim) happens(e task.Event) {
 		return
 	case task.ContainerExited:
 		e = v.disguise(e)
+		v.exited[e.Container] = true
 	case task.Ended:
 		v.stopTimers()
 	}
@@ -120,6 +132,7 @@ func (v *victim) happens(e task.Event) {
 func (v *victim) begin(container string) {
 	now := time.Now()
 	v.started[container] = now
+	delete(v.exited, container)
 	for _, f := range v.faults {
 		if f.Container == container {
 			v.schedule(f, now)
